@@ -1,0 +1,1 @@
+"""The commands `smac` and `landscape`: parse, call, print."""

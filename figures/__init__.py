@@ -1,0 +1,1 @@
+"""Plots and pages, drawn from result files and never from live objects."""

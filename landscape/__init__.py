@@ -1,0 +1,1 @@
+"""Reward landscapes between policy checkpoints, with error control."""
