@@ -1,0 +1,81 @@
+"""What every command shares: the console, progress bars, and how an error is told."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from smac.errors import UserError
+
+console = Console(soft_wrap=True, highlight=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def call(program: str, command: Callable[[], None]) -> None:
+    """Run a command; a mistake of the user's becomes one line on stderr and exit status 2."""
+    try:
+        command()
+    except UserError as error:
+        errors.print(f"{program}: {error}", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print(f"{program}: interrupted", markup=False)
+        sys.exit(130)
+
+
+def command_line(program: str) -> str:
+    """The command as it was typed."""
+    return shlex.join([program, *sys.argv[1:]])
+
+
+def progress_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is moved by calling it with (done, total)."""
+    with progress_bar() as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def wrote(path: Path) -> None:
+    console.print(f"wrote {path}", markup=False)
+
+
+def default_directory(*words: str) -> Path:
+    """runs/<words>-<time>: where a command writes if --out is not given."""
+    return Path("runs") / "-".join([*words, datetime.now().strftime("%Y%m%d-%H%M%S")])
+
+
+def pick_device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: {str(error).splitlines()[0]}") from None
+    return torch.device(name)
+
+
+def set_threads(threads: int) -> None:
+    if threads < 1 or threads > (os.cpu_count() or 1) * 4:
+        raise UserError(f"--threads must be at least 1 and not far above the number of cores, got {threads}")
+    torch.set_num_threads(threads)

@@ -1,0 +1,148 @@
+"""`landscape demo`: the whole idea once, from collecting data to a verdict on two pairs of checkpoints.
+
+It runs the commands a user would type, each in a process of its own, and prints them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import Progress, TaskID
+
+from analysis_cli.console import command_line, console, default_directory, progress_bar, wrote
+from figures.pages import DemoMethod, demo_page
+from smac.errors import UserError
+from smac.files import new_directory, read_json, write_text
+
+TASK, DATASET = "pointmaze-umaze", "demo/pointmaze-umaze-v0"
+NAMES = {"smac": "SMAC", "cal_ql": "Cal-QL"}
+SHARED = "--hidden 64 64 --log-every 500 --eval-every 2000"
+OPTIONS = {  # small networks and few steps, so that it ends in minutes on two cores
+    "smac": f"{SHARED} --steps 8000 --diffusion-steps 2000 --diffusion-hidden 64 64",
+    "cal_ql": f"{SHARED} --steps 8000 --cql-actions 4",
+}
+ONLINE = "--steps 3000 --eval-every 250 --log-every 250 --trajectory-every 500"
+LANDSCAPE = "--points 21 --episodes 20"
+POLL = 0.5  # seconds between two looks at a run's progress.json
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Collect, pre-train SMAC and Cal-QL, fine-tune both with SAC, and judge the line between each pair."""
+
+    seed: int = 0
+    """Seed of everything."""
+    workers: int = os.cpu_count() or 1
+    """Processes at a time."""
+    out: Path | None = None
+    """Directory of the demo; default: a new one in runs/."""
+
+    def run(self) -> None:
+        if self.workers < 1:
+            raise UserError(f"--workers must be at least 1, got {self.workers}")
+        started = time.monotonic()
+        out = new_directory(self.out or default_directory("demo"))
+        console.print(f"The demo takes some minutes and writes to {out}.", markup=False)
+        with progress_bar() as bar, ThreadPoolExecutor(min(self.workers, len(NAMES))) as pool:
+            stages = Stages(out, self.seed, self.workers, bar)
+            stages.collect()
+            for future in [pool.submit(stages.train, algorithm) for algorithm in NAMES]:
+                future.result()
+            for algorithm in NAMES:
+                stages.interpolate(algorithm)
+        methods = [
+            DemoMethod(NAMES[a], out / a / "pretrain", out / a / "finetune", out / a / "interpolate")
+            for a in NAMES
+        ]
+        for algorithm, name in NAMES.items():
+            sentence = read_json(out / algorithm / "interpolate" / "result.json")["sentence"]
+            console.print(f"[bold]{name}[/bold]: {sentence}")
+        seconds = time.monotonic() - started
+        page = demo_page(methods, out / "demo.html", command=command_line("landscape"), wall_seconds=seconds)
+        write_text(out / "commands.sh", "".join(f"{line}\n" for line in stages.commands))
+        console.print(f"done in {seconds:.0f} s")
+        wrote(page)
+
+
+class Stages:
+    """The demo's commands, run as processes; their progress moves the bars."""
+
+    def __init__(self, out: Path, seed: int, workers: int, bar: Progress) -> None:
+        self.out, self.seed, self.workers, self.bar = out, seed, workers, bar
+        self.commands: list[str] = []
+
+    def collect(self) -> None:
+        line = self.bar.add_task("collecting episodes", total=None)
+        self.command(
+            f"smac data collect --task {TASK} --dataset {DATASET} --episodes 400 "
+            f"--seed {self.seed} --workers {self.workers}",
+            "--out", str(self.out / "datasets"),
+        )  # fmt: skip
+        self.bar.update(line, total=1, completed=1)
+
+    def train(self, algorithm: str) -> None:
+        name, folder = NAMES[algorithm], self.out / algorithm
+        line = self.bar.add_task(name, total=None)
+        self.command(
+            f"smac pretrain --task {TASK} --algorithm {algorithm} --dataset {DATASET} "
+            f"--seed {self.seed} {OPTIONS[algorithm]}",
+            "--data-root", str(self.out / "datasets"), "--out", str(folder / "pretrain"),
+            watch=(line, name),
+        )  # fmt: skip
+        checkpoint = folder / "pretrain" / f"seed-{self.seed}" / "offline.safetensors"
+        self.command(
+            f"smac finetune {ONLINE}",
+            "--from", str(checkpoint), "--out", str(folder / "finetune"),
+            watch=(line, name),
+        )  # fmt: skip
+
+    def interpolate(self, algorithm: str) -> None:
+        line = self.bar.add_task(f"{NAMES[algorithm]} landscape", total=None)
+        seed = self.out / algorithm / "finetune" / f"seed-{self.seed}"
+        self.command(
+            f"landscape interpolate {LANDSCAPE} --seed {self.seed} --workers {self.workers}",
+            "--from", str(seed / "offline.safetensors"), "--to", str(seed / "online.safetensors"),
+            "--out", str(self.out / algorithm / "interpolate"),
+        )  # fmt: skip
+        self.bar.update(line, total=1, completed=1)
+
+    def command(self, line: str, *paths: str, watch: tuple[TaskID, str] | None = None) -> None:
+        """Run one command to its end; what it printed is shown only if it failed."""
+        words = [*shlex.split(line), *paths]
+        self.commands.append(shlex.join(words))
+        program, *arguments = words
+        module = [sys.executable, "-m", f"analysis_cli.{program}", *arguments]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            module, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        try:
+            while process.poll() is None:
+                try:
+                    process.wait(POLL)
+                except subprocess.TimeoutExpired:
+                    if watch:
+                        self.look(paths, *watch)
+        except BaseException:
+            process.terminate()
+            raise
+        output = process.stdout.read() if process.stdout else ""
+        if process.returncode:
+            raise UserError(f"`{shlex.join(words)}` failed:\n{output.strip()}")
+
+    def look(self, paths: Sequence[str], line: TaskID, name: str) -> None:
+        """Move a bar to where the run's progress.json says it is."""
+        file = Path(paths[-1]) / "progress.json"
+        if file.exists():
+            seen = read_json(file)
+            self.bar.update(
+                line, description=f"{name}, {seen['phase']}", completed=seen["step"], total=seen["total"]
+            )

@@ -1,0 +1,221 @@
+"""One page that tells a whole study: curves across the switch, landscapes, verdicts, and how to repeat it.
+
+The page is a single HTML file without any network access. Every number on it is read from result files.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from figures.curves import (
+    CurvePair,
+    Method,
+    curves_figure,
+    curves_still,
+    read_methods,
+    seed_count,
+)
+from figures.line import (
+    Arrays,
+    Result,
+    draw_on,
+    interval_text,
+    line_axes,
+    line_data,
+    line_figure,
+    read_line,
+    y_range,
+)
+from figures.style import embed, look, number, paper, render, still, write_text
+from smac.errors import UserError
+
+SUCCESS = "eval/success"
+VERDICT_PHRASES = {
+    "valley": "{} crosses a valley",
+    "connected": "{} stays connected",
+    "undecided": "{} remains undecided",
+}
+
+
+@dataclass(frozen=True)
+class DemoMethod:
+    """Where the files of one method lie."""
+
+    name: str
+    pretrain_dir: Path
+    finetune_dir: Path
+    landscape_dir: Path
+
+
+@dataclass(frozen=True)
+class Success:
+    """A method's success rates, each the mean over training seeds."""
+
+    offline: float
+    """Of the checkpoint as it came, measured at online step 0."""
+    worst: float
+    """The lowest evaluation of each seed's online phase."""
+    final: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the page says about one method."""
+
+    name: str
+    result: Result
+    success: Success
+    depth: str
+    drawdown: str
+    plot: Markup
+
+
+def demo_page(methods: Sequence[DemoMethod], path: Path, *, command: str, wall_seconds: float) -> Path:
+    """Write the page and return its path.
+
+    Args:
+        methods: the methods to compare, in the order in which they are shown.
+        path: the HTML file to write.
+        command: the command line that made all of it.
+        wall_seconds: how long that took.
+
+    Raises:
+        UserError: a result file is missing or unreadable, or a run logged no success rate online.
+    """
+    curves = read_methods([CurvePair(m.name, m.pretrain_dir, m.finetune_dir) for m in methods])
+    lines = [read_line(method.landscape_dir) for method in methods]
+    plots = _landscape_plots(lines)
+    rows = [
+        Row(
+            name=method.name,
+            result=result,
+            success=_success(curve, method.finetune_dir),
+            depth=interval_text(result["analysis"]["V"]),
+            drawdown=interval_text(result["analysis"]["DD"]),
+            plot=plot,
+        )
+        for method, curve, (result, _), plot in zip(methods, curves, lines, plots, strict=True)
+    ]
+    page = render(
+        "demo.html.j2",
+        title=_headline(rows),
+        story=_story(rows),
+        rows=rows,
+        seeds=seed_count(curves),
+        curves=embed(curves_figure(curves), "curves"),
+        curves_still=still(curves_still(curves)),
+        landscapes_still=still(_landscapes_still(lines)),
+        commands=[command, *(result["command"] for result, _ in lines)],
+        versions={name: version for result, _ in lines for name, version in result["versions"].items()},
+        margins=_join(_unique(_margin_text(result) for result, _ in lines)),
+        wall_time=wall_time(wall_seconds),
+    )
+    return write_text(path, page)
+
+
+def wall_time(seconds: float) -> str:
+    """`2 h 5 min`, `3 min 12 s` or `45 s`."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _margin_text(result: Result) -> str:
+    """`9 (5 % of the task's score range)`."""
+    return f"{number(result['margin']['delta'])} ({result['margin']['source']})"
+
+
+def _success(method: Method, directory: Path) -> Success:
+    """The success rates of the online phase: at the switch, at worst and at the end."""
+    series = method.series[SUCCESS]["online"]
+    if not series:
+        raise UserError(f"{directory / 'metrics.csv'} has no {SUCCESS} in the online phase.")
+    first, worst, last = np.mean(
+        [(one.values[0], one.values.min(), one.values[-1]) for one in series], axis=0
+    )
+    return Success(float(first), float(worst), float(last))
+
+
+def _landscape_plots(lines: Sequence[tuple[Result, Arrays]]) -> list[Markup]:
+    """The interactive landscapes, on one scale so that they can be compared by eye."""
+    limits = _common_range(lines)
+    plots = []
+    for index, (result, arrays) in enumerate(lines):
+        figure = line_figure(result, arrays)
+        figure.update_yaxes(range=limits, row=1, col=1)
+        figure.update_layout(height=370)
+        plots.append(embed(figure, f"landscape-{index}"))
+    return plots
+
+
+def _landscapes_still(lines: Sequence[tuple[Result, Arrays]]) -> Figure:
+    """The same landscapes for paper, side by side."""
+    with paper():
+        fig = Figure(figsize=(3.5 * len(lines), 2.9), layout="constrained")
+        parts = np.atleast_1d(np.asarray(fig.subfigures(1, len(lines), wspace=0.06)))
+        for part, (result, arrays) in zip(parts, lines, strict=True):
+            ax, success_ax = line_axes(part)
+            draw_on(ax, success_ax, result, arrays)
+            ax.set_ylim(_common_range(lines))
+            part.align_ylabels()
+    return fig
+
+
+def _common_range(lines: Sequence[tuple[Result, Arrays]]) -> tuple[float, float]:
+    """Limits that hold every landscape."""
+    ranges = np.array([y_range(line_data(result, arrays)) for result, arrays in lines])
+    return float(ranges[:, 0].min()), float(ranges[:, 1].max())
+
+
+def _headline(rows: Sequence[Row]) -> str:
+    """What the verdicts say, no more."""
+    phrases = [VERDICT_PHRASES[row.result["analysis"]["verdict"]].format(row.name) for row in rows]
+    return f"From offline to online, {_join(phrases)}"
+
+
+def _story(rows: Sequence[Row]) -> str:
+    """Two sentences: what was done, and what success did across the switch."""
+    task = _join(_unique(row.result["task"] for row in rows))
+    learners = _join(_unique(look(row.result["to"]["algorithm"]).name for row in rows))
+    names = _join([row.name for row in rows])
+    done = f"{names} learned {task} from offline data, and {learners} then continued online from there."
+    return f"{done} {_capital(_join([_journey(row) for row in rows]))}."
+
+
+def _journey(row: Row) -> str:
+    """One method's success across the switch, as a clause."""
+    success = row.success
+    if success.worst < success.offline:
+        way = f"fell from {_percent(success.offline)} to {_percent(success.worst)}"
+    else:
+        way = f"never fell below its {_percent(success.offline)} at the switch"
+    return f"{row.name}'s success {way} and ended at {_percent(success.final)}"
+
+
+def _percent(rate: float) -> str:
+    """`80 %`, kept on one line."""
+    return f"{100 * rate:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _unique(values: Any) -> list[str]:
+    """The different values, in order of appearance."""
+    return list(dict.fromkeys(values))
+
+
+def _join(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; clauses that hold an "and" themselves are joined by semicolons."""
+    if any(" and " in part for part in parts):
+        return "; ".join(parts)
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _capital(text: str) -> str:
+    """The first letter of a sentence."""
+    return text[:1].upper() + text[1:]

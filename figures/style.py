@@ -1,0 +1,248 @@
+"""How every figure looks: one palette, one matplotlib style, and files that are never half written."""
+
+import base64
+import html
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from plotly.offline import get_plotlyjs
+
+INK = "#1a1a1a"
+GREY = "#6b6b6b"
+
+RC: Any = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so a figure looks the same on every machine
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.use_mathtext": False,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "hatch.linewidth": 0.5,
+    "pdf.fonttype": 42,  # TrueType, not Type 3: journals and preprint servers ask for it
+    "ps.fonttype": 42,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "figures",
+}
+
+PLOTLY_FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif", "color": INK}
+
+
+@dataclass(frozen=True)
+class Look:
+    """One method's line. Colours differ in lightness too, and dashes and markers differ, for grey print."""
+
+    name: str
+    color: str
+    marker: str
+    dashes: tuple[float, ...] = ()
+
+    @property
+    def linestyle(self) -> str | tuple[float, tuple[float, ...]]:
+        """The line style as matplotlib takes it."""
+        return (0, self.dashes) if self.dashes else "-"
+
+    @property
+    def plotly_dash(self) -> str:
+        """The same dashes as plotly takes them, for a line about two pixels wide."""
+        return ",".join(f"{2 * length:g}px" for length in self.dashes) or "solid"
+
+    @property
+    def plotly_marker(self) -> str:
+        """The same marker in plotly's words."""
+        return {"o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down"}[
+            self.marker
+        ]
+
+
+PALETTE: dict[str, Look] = {
+    "smac": Look("SMAC", "#00508f", "o"),
+    "cal_ql": Look("Cal-QL", "#d1560b", "s", (4.5, 1.4)),
+    "sac": Look("SAC", "#009e73", "D", (1.2, 1.2)),
+    "td3": Look("TD3", "#56b4e9", "^", (6, 1.4, 1.2, 1.4)),
+    "cql": Look("CQL", "#e69f00", "v", (3, 1.2)),
+    "iql": Look("IQL", "#b0538a", "^", (6, 1.4)),
+    "td3_bc": Look("TD3+BC", "#4d9221", "D", (3, 1.2, 1.2, 1.2)),
+    "bc": Look("BC", "#7a7a7a", "v", (1.2, 2)),
+}
+
+VERDICT_COLORS = {"connected": "#00663f", "valley": "#a3260c", "undecided": "#5c5c5c"}
+
+
+def look(algorithm: str) -> Look:
+    """The look of an algorithm's line; one we do not know is drawn in ink under its own name."""
+    return PALETTE.get(algorithm.lower().replace("-", "_"), Look(algorithm, "#333333", "s", (2, 1)))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Three significant digits without exponent where possible, and a real minus sign."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
+    text = f"{value:.{decimals}f}" if decimals < 7 else f"{value:.{digits - 1}e}"
+    if "." in text and "e" not in text:
+        text = text.rstrip("0").rstrip(".")
+    return text.replace("-", "−")
+
+
+def steps(value: float, _position: int | None = None) -> str:
+    """A step count on an axis: 0, 500, 20k, 1.5M (the second argument is matplotlib's tick index)."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{unit}".replace("-", "−")
+    return f"{value:g}".replace("-", "−")
+
+
+def spread(positions: Sequence[float], gap: float) -> list[float]:
+    """Move labels apart until neighbours are at least `gap` away, keeping their order and their centre."""
+    order = np.argsort(positions, kind="stable")
+    placed = np.asarray(positions, dtype=float)[order]
+    clusters = [[i] for i in range(len(placed))]
+    centres = list(placed)
+    i = 0
+    while i + 1 < len(clusters):
+        reach = gap * (len(clusters[i]) + len(clusters[i + 1])) / 2
+        if centres[i + 1] - centres[i] >= reach - 1e-12:
+            i += 1
+            continue
+        clusters[i : i + 2] = [clusters[i] + clusters[i + 1]]
+        centres[i : i + 2] = [float(np.mean(placed[clusters[i]]))]
+        i = max(i - 1, 0)
+    result = [0.0] * len(placed)
+    for members, centre in zip(clusters, centres, strict=True):
+        for rank, member in enumerate(members):
+            result[order[member]] = centre + gap * (rank - (len(members) - 1) / 2)
+    return result
+
+
+@contextmanager
+def paper() -> Iterator[None]:
+    """The house style for matplotlib, undone afterwards."""
+    with mpl.rc_context(RC):
+        yield
+
+
+def save(fig: Figure, stem: Path) -> list[Path]:
+    """Write `stem.png` (200 dpi) and `stem.pdf` (fonts embedded as TrueType) and return both paths."""
+    paths = []
+    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
+        path = stem.with_name(stem.name + suffix)
+
+        def write(file: Path, suffix: str = suffix, metadata: dict[str, None] = metadata) -> None:
+            fig.savefig(file, format=suffix[1:], metadata=metadata)
+
+        with paper():
+            _replace(path, write)
+        paths.append(path)
+    return paths
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file whole or not at all."""
+
+    def write(file: Path) -> None:
+        file.write_text(text, encoding="utf-8")
+
+    _replace(path, write)
+    return path
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, then rename it: a reader never meets half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; a figure is an ordinary one
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def plain(text: str) -> str:
+    """Text from a file, made safe for plotly, which reads a subset of HTML in every label."""
+    return html.escape(text, quote=False)
+
+
+def tint(color: str, alpha: float = 0.2) -> str:
+    """A colour made translucent, as plotly takes it."""
+    red, green, blue = (round(255 * channel) for channel in mpl.colors.to_rgb(color))
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def y_title(figure: Any, axis: str, text: str) -> None:
+    """Name a plotly y axis at a fixed distance: plotly's own titles wander onto long tick labels."""
+    figure.add_annotation(
+        text=text, x=0, xref="paper", xanchor="right", xshift=-48, y=0.5, yref=f"{axis} domain",
+        textangle=-90, showarrow=False,
+    )  # fmt: skip
+
+
+def x_title(figure: Any, axis: str, text: str) -> None:
+    """Name a plotly x axis of the bottom row, below its tick labels."""
+    figure.add_annotation(
+        text=text, x=0.5, xref=f"{axis} domain", y=0, yref="paper", yanchor="top", yshift=-24, showarrow=False
+    )
+
+
+def embed(figure: Any, div_id: str) -> Markup:
+    """A plotly figure as a piece of HTML; the page brings plotly.js itself, once."""
+    return Markup(
+        figure.to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            div_id=div_id,
+            default_height=f"{figure.layout.height}px",
+            config={"displaylogo": False, "responsive": True, "displayModeBar": False},
+        )
+    )
+
+
+def still(fig: Figure) -> str:
+    """A matplotlib figure as base64 SVG, for paper and for browsers without scripts."""
+    buffer = io.BytesIO()
+    with paper():
+        fig.savefig(buffer, format="svg", metadata={"Date": None})
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template of `figures/templates`. Everything is escaped but plotly.js and embedded figures."""
+    environment = Environment(
+        loader=PackageLoader("figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["number"] = number
+    return environment.get_template(template).render(plotly_js=Markup(get_plotlyjs()), **values)

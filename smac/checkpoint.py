@@ -1,0 +1,83 @@
+"""Checkpoints: one safetensors file per seed and moment, its description as JSON in the file's header.
+
+Nothing in the file is code, so loading one executes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors
+from safetensors.torch import save_file
+from torch import Tensor
+
+import smac
+from smac.errors import UserError
+from smac.files import write_atomically
+
+FORMAT = 1
+HEADER = "smac"  # key of the description in the safetensors header
+Moment = Literal["offline", "online", "trajectory"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint says of itself."""
+
+    task: str
+    algorithm: str
+    moment: Moment
+    step: int  # gradient steps offline, environment steps online
+    seed: int
+    observation_dim: int
+    action_dim: int
+    config: dict[str, Any]
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)  # the descriptions it descends from
+    version: str = smac.__version__
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    path: Path
+    description: Description
+    tensors: dict[str, Tensor]
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], description: Description) -> Path:
+    header = {HEADER: json.dumps(asdict(description))}
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=header))
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint onto the CPU; a missing, damaged or foreign file is a UserError."""
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a directory; name a checkpoint file in it, such as seed-0/offline.safetensors")
+    if not path.exists():
+        raise UserError(f"{path}: no such checkpoint file")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(HEADER)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{path}: damaged, or not a safetensors checkpoint ({error})") from None
+    if header is None:
+        raise UserError(f"{path}: a safetensors file, but its header does not describe a checkpoint of ours")
+    return Checkpoint(path, _parse(path, header), tensors)
+
+
+def _parse(path: Path, header: str) -> Description:
+    try:
+        values = json.loads(header)
+        if values["format"] > FORMAT:
+            raise UserError(f"{path}: format {values['format']} is newer than this version reads; upgrade")
+        return Description(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: its description cannot be read ({error})") from None

@@ -1,0 +1,116 @@
+"""What datasets there are, and what is in them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smac.data.minari_io import find_dataset, minari_root, read_dataset, read_metadata, task_of
+from smac.data.transitions import Episode
+from smac.errors import UserError
+from smac.tasks import get_task, task_names
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """One line of the list of datasets; `task` is None for an environment that no task uses."""
+
+    dataset_id: str
+    path: Path
+    task: str | None
+    episodes: int
+    transitions: int
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """What a dataset holds, counted after conversion to its task's convention.
+
+    Returns are undiscounted, lengths in steps; action statistics are per dimension over all transitions.
+    """
+
+    dataset_id: str
+    path: Path
+    task: str
+    episodes: int
+    transitions: int
+    return_mean: float
+    return_min: float
+    return_max: float
+    success_rate: float  # share of episodes that reach the goal
+    length_mean: float
+    length_min: int
+    length_max: int
+    action_mean: np.ndarray  # [act]
+    action_std: np.ndarray  # [act]
+    action_at_bound: float  # share of action entries with absolute value 1
+    provenance: Mapping[str, Any]  # empty for datasets made elsewhere
+
+
+def list_datasets(root: Path | None = None) -> list[DatasetEntry]:
+    """All datasets under `root` (None: Minari's own folder), sorted by id."""
+    base = minari_root(root)
+    entries = []
+    for file in sorted(base.glob("**/data/metadata.json")):
+        folder = file.parent.parent
+        if any(part.startswith(".") for part in folder.relative_to(base).parts):
+            continue  # being written
+        metadata = read_metadata(folder)
+        entries.append(
+            DatasetEntry(
+                dataset_id=metadata["dataset_id"],
+                path=folder,
+                task=task_of(metadata),
+                episodes=int(metadata["total_episodes"]),
+                transitions=int(metadata["total_steps"]),
+            )
+        )
+    return entries
+
+
+def describe_dataset(ref: str | Path, root: Path | None = None) -> DatasetSummary:
+    """Counts, returns, success, lengths and actions of one dataset, read in its own task's convention."""
+    folder = find_dataset(ref, root)
+    metadata = read_metadata(folder)
+    name = task_of(metadata)
+    if name is None or name not in task_names():
+        raise UserError(f"dataset {folder} fits no task; tasks are {', '.join(task_names())}")
+    episodes = read_dataset(folder, get_task(name))
+    return summarise(
+        episodes,
+        dataset_id=metadata["dataset_id"],
+        path=folder,
+        task=name,
+        provenance=metadata.get("provenance", {}),
+    )
+
+
+def summarise(
+    episodes: list[Episode], *, dataset_id: str, path: Path, task: str, provenance: Mapping[str, Any]
+) -> DatasetSummary:
+    """Summary of `episodes` (at least one)."""
+    if not episodes:
+        raise UserError(f"dataset {dataset_id} in {path} holds no episode")
+    returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in episodes])
+    lengths = np.array([len(episode) for episode in episodes])
+    actions = np.concatenate([episode.actions for episode in episodes])
+    return DatasetSummary(
+        dataset_id=dataset_id,
+        path=path,
+        task=task,
+        episodes=len(episodes),
+        transitions=int(lengths.sum()),
+        return_mean=float(returns.mean()),
+        return_min=float(returns.min()),
+        return_max=float(returns.max()),
+        success_rate=float(np.mean([episode.success.any() for episode in episodes])),
+        length_mean=float(lengths.mean()),
+        length_min=int(lengths.min()),
+        length_max=int(lengths.max()),
+        action_mean=actions.mean(axis=0, dtype=np.float64),
+        action_std=actions.std(axis=0, dtype=np.float64),
+        action_at_bound=float(np.mean(np.abs(actions) >= 1.0 - 1e-6)),
+        provenance=provenance,
+    )

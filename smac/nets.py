@@ -1,0 +1,221 @@
+"""Stacked networks: a population of networks is one network whose weights have leading axes.
+
+Weights are [*stack, out, in], as in `torch.nn.Linear` with the stack in front; inputs are [*stack, batch, in].
+Training seeds, ensemble members and the points of a landscape are all stack axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Literal["silu", "relu"]
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "relu": F.relu}
+
+LOG_STD_RANGE = (-20.0, 2.0)
+ACTION_LIMIT = 1.0 - 1e-5  # data actions are clipped to it before atanh
+
+
+class StackedLinear(nn.Module):
+    """K affine maps at once: x [*stack, batch, in] -> [*stack, batch, out]."""
+
+    def __init__(self, stack: Sequence[int], in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(*stack, out_features, in_features))
+        self.bias = nn.Parameter(torch.empty(*stack, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        *stack, out_features, in_features = self.weight.shape
+        y = torch.baddbmm(
+            self.bias.reshape(-1, 1, out_features),
+            x.reshape(-1, x.shape[-2], in_features),
+            self.weight.reshape(-1, out_features, in_features).transpose(1, 2),
+        )
+        return y.reshape(*stack, x.shape[-2], out_features)
+
+
+class StackedLayerNorm(nn.Module):
+    """LayerNorm over the last axis, with a scale and a shift per member."""
+
+    def __init__(self, stack: Sequence[int], features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(*stack, features))
+        self.bias = nn.Parameter(torch.zeros(*stack, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        normalised = F.layer_norm(x, (x.shape[-1],))
+        return torch.addcmul(self.bias.unsqueeze(-2), normalised, self.weight.unsqueeze(-2))
+
+
+class StackedMLP(nn.Module):
+    """Hidden layers of `affine -> (LayerNorm) -> activation`, then an affine head."""
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        in_features: int,
+        hidden: Sequence[int],
+        out_features: int,
+        *,
+        activation: Activation = "silu",
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = [in_features, *hidden]
+        self.hidden = nn.ModuleList(
+            StackedLinear(stack, a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.norms = nn.ModuleList(StackedLayerNorm(stack, width) for width in hidden if layer_norm)
+        self.head = StackedLinear(stack, widths[-1], out_features)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, layer in enumerate(self.hidden):
+            x = layer(x)
+            if self.norms:
+                x = self.norms[i](x)
+            x = self.activation(x)
+        return self.head(x)
+
+
+def initialise(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
+    """Draw every affine map as `torch.nn.Linear` does, U(-1/sqrt(in), 1/sqrt(in)).
+
+    The first stack axis is the training seed; seed k draws from generators[k] alone, so that its networks
+    do not depend on which other seeds are in the stack.
+    """
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, StackedLinear):
+                bound = 1.0 / math.sqrt(layer.weight.shape[-1])
+                for k, generator in enumerate(generators):
+                    layer.weight[k].uniform_(-bound, bound, generator=generator)
+                    layer.bias[k].uniform_(-bound, bound, generator=generator)
+
+
+def tanh_log_det(u: Tensor) -> Tensor:
+    """log |d tanh(u) / du| = log(1 - tanh(u)^2), stable for large |u|."""
+    return 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
+
+
+class TanhGaussianActor(nn.Module):
+    """a = tanh(mean(s) + std(s) * noise), with the log-density of the squashed action.
+
+    The noise is an argument: whoever calls owns the random stream.
+    """
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        observation_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
+        *,
+        activation: Activation = "silu",
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.net = StackedMLP(
+            stack, observation_dim, hidden, 2 * action_dim, activation=activation, layer_norm=layer_norm
+        )
+
+    def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation before the tanh, both [*stack, batch, action]."""
+        mean, log_std = self.net(observations).chunk(2, dim=-1)
+        return mean, log_std.clamp(*LOG_STD_RANGE)
+
+    def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The action at `noise` (standard normal), or tanh of the mean without one."""
+        mean, log_std = self(observations)
+        return torch.tanh(mean if noise is None else mean + log_std.exp() * noise)
+
+    def sample(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Reparametrised actions [*stack, batch, action] and their log-densities [*stack, batch].
+
+        `noise` may have more rows than `observations`, n for each: row b * n + i is sample i of observation b.
+        """
+        mean, log_std = self(observations)
+        repeats = noise.shape[-2] // mean.shape[-2]
+        if repeats > 1:
+            mean, log_std = (x.repeat_interleave(repeats, dim=-2) for x in (mean, log_std))
+        u = mean + log_std.exp() * noise
+        log_normal = -0.5 * (noise**2 + math.log(2.0 * math.pi)) - log_std
+        return torch.tanh(u), (log_normal - tanh_log_det(u)).sum(-1)
+
+    def log_prob(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Log-density of given actions, clipped into the open box."""
+        mean, log_std = self(observations)
+        u = torch.atanh(actions.clamp(-ACTION_LIMIT, ACTION_LIMIT))
+        log_normal = -0.5 * (((u - mean) / log_std.exp()) ** 2 + math.log(2.0 * math.pi)) - log_std
+        return (log_normal - tanh_log_det(u)).sum(-1)
+
+
+class DeterministicActor(nn.Module):
+    """a = tanh(mean(s))."""
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        observation_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
+        *,
+        activation: Activation = "silu",
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.net = StackedMLP(
+            stack, observation_dim, hidden, action_dim, activation=activation, layer_norm=layer_norm
+        )
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return torch.tanh(self.net(observations))
+
+    def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The same action with and without noise: a deterministic policy has none of its own."""
+        return self(observations)
+
+
+class CriticEnsemble(nn.Module):
+    """Q(s, a) of an ensemble: weights [*stack, members, ...], values [*stack, members, batch]."""
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        members: int,
+        observation_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
+        *,
+        activation: Activation = "silu",
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.members = members
+        self.net = StackedMLP(
+            (*stack, members),
+            observation_dim + action_dim,
+            hidden,
+            1,
+            activation=activation,
+            layer_norm=layer_norm,
+        )
+
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Every member's value of the same pairs, [*stack, batch, .] -> [*stack, members, batch].
+
+        Actions may also be [*stack, members, batch, action], one set per member.
+        """
+        if actions.ndim == observations.ndim:
+            actions = self.per_member(actions)
+        x = torch.cat([self.per_member(observations), actions], dim=-1)
+        return self.net(x).squeeze(-1)
+
+    def per_member(self, x: Tensor) -> Tensor:
+        """[*stack, batch, d] seen once per member: [*stack, members, batch, d], without a copy."""
+        return x.unsqueeze(-3).expand(*x.shape[:-2], self.members, *x.shape[-2:])

@@ -1,0 +1,89 @@
+"""Stacked policies in lock-step environments on fixed episode seeds.
+
+Used by training for evaluation and by the landscape. The unit is the return matrix R[point, episode]: every
+point plays the same episodes, with the same start state and the same policy noise (common random numbers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from smac.streams import derive_seed
+
+
+class Policy(Protocol):
+    """A stack of policies; every actor of `smac.nets` is one."""
+
+    def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Results [points, episodes]. A return is NaN where the policy's action was not finite."""
+
+    returns: np.ndarray  # float64, undiscounted, in the task's own reward
+    lengths: np.ndarray  # int64, environment steps
+    successes: np.ndarray  # bool
+
+
+def episode_seeds(seed: int, episodes: int) -> list[int]:
+    """The environment seeds of episodes 0, 1, ... of a study; more episodes extend the list."""
+    return [derive_seed(seed, "episode", j) % 2**31 for j in range(episodes)]
+
+
+def policy_noise(episode_seed: int, horizon: int, action_dim: int) -> np.ndarray:
+    """Standard normal noise [horizon, action] of one episode, indexed by its step: the same for every policy."""
+    generator = np.random.default_rng(derive_seed(episode_seed, "policy"))
+    return generator.standard_normal((horizon, action_dim), dtype=np.float32)
+
+
+class LockStep:
+    """A grid of environments, built once and reused: row p plays for point p, column j episode j."""
+
+    def __init__(self, make_env: Callable[[], gymnasium.Env], horizon: int) -> None:
+        self.make_env, self.horizon = make_env, horizon
+        self.envs: list[gymnasium.Env] = []
+
+    @torch.no_grad()
+    def play(self, policy: Policy, points: int, seeds: Sequence[int], *, stochastic: bool = False) -> Rollouts:
+        """One episode of each of `points` stacked policies on each seed, all at once, waiting for all of them."""
+        shape = (points, len(seeds))
+        while len(self.envs) < points * len(seeds):
+            self.envs.append(self.make_env())
+        envs = np.array(self.envs[: points * len(seeds)], dtype=object).reshape(shape)
+        observations = np.stack(
+            [[envs[p, j].reset(seed=seed)[0] for j, seed in enumerate(seeds)] for p in range(points)]
+        ).astype(np.float32)
+        noise = None
+        if stochastic:
+            dim = envs[0, 0].action_space.shape[0]
+            noise = torch.from_numpy(np.stack([policy_noise(seed, self.horizon, dim) for seed in seeds]))
+        returns, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+        successes, running = np.zeros(shape, dtype=bool), np.ones(shape, dtype=bool)
+        while running.any():
+            t = int(lengths.max())
+            step_noise = None if noise is None else noise[:, t].expand(points, -1, -1)
+            actions = policy.act(torch.from_numpy(observations), step_noise).numpy()
+            for p, j in zip(*np.nonzero(running), strict=True):
+                if not np.isfinite(actions[p, j]).all():
+                    returns[p, j], running[p, j] = np.nan, False
+                    continue
+                observation, reward, terminated, truncated, info = envs[p, j].step(actions[p, j])
+                observations[p, j] = observation
+                returns[p, j] += float(reward)
+                lengths[p, j] += 1
+                successes[p, j] |= bool(info.get("success", False))
+                running[p, j] = not (terminated or truncated)
+        return Rollouts(returns, lengths, successes)
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()
+        self.envs.clear()

@@ -1,0 +1,69 @@
+"""Evaluation points of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smac.agents import agent_class, config_of
+from smac.checkpoint import Checkpoint
+from smac.envs import make_env
+from smac.rollout import LockStep, Policy, Rollouts, episode_seeds
+from smac.tasks import Task, get_task
+
+
+class Evaluator:
+    """Plays the same episodes at every evaluation point and for every seed of the stack, with mean actions."""
+
+    def __init__(self, task: Task, stack: int, episodes: int, seed: int) -> None:
+        self.task, self.stack = task, stack
+        self.seeds: Sequence[int] = episode_seeds(seed, episodes)
+        self.lock_step = LockStep(lambda: make_env(task), task.horizon)
+
+    def __call__(self, policy: Policy) -> dict[str, np.ndarray]:
+        """`eval/return`, `eval/score`, `eval/success`, `eval/length`, each [stack]."""
+        return summary(self.task, self.lock_step.play(policy, self.stack, self.seeds))
+
+    def close(self) -> None:
+        self.lock_step.close()
+
+
+def summary(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
+    """Means over episodes, [points]; an episode that failed makes its point's return NaN, never hidden."""
+    returns = rollouts.returns.mean(axis=1)
+    return {
+        "eval/return": returns,
+        "eval/score": np.asarray(task.score(returns)),
+        "eval/success": rollouts.successes.mean(axis=1),
+        "eval/length": rollouts.lengths.mean(axis=1),
+    }
+
+
+def evaluate_checkpoint(
+    checkpoint: Checkpoint, *, episodes: int, seed: int, stochastic: bool
+) -> dict[str, dict[str, float]]:
+    """Mean and standard error over episodes of return, score, success and length."""
+    about = checkpoint.description
+    task = get_task(about.task)
+    agent = agent_class(about.algorithm)(
+        config_of(about), about.observation_dim, about.action_dim, [about.seed]
+    )
+    agent.load_tensors([checkpoint.tensors])
+    lock_step = LockStep(lambda: make_env(task), task.horizon)
+    parts = [
+        lock_step.play(agent.actor, 1, [s], stochastic=stochastic) for s in episode_seeds(seed, episodes)
+    ]
+    lock_step.close()
+    returns = np.array([part.returns[0, 0] for part in parts])
+    fields = {
+        "return": returns,
+        "score": np.asarray(task.score(returns)),
+        "success": np.array([float(part.successes[0, 0]) for part in parts]),
+        "length": np.array([float(part.lengths[0, 0]) for part in parts]),
+    }
+    root = np.sqrt(max(episodes - 1, 1))
+    return {
+        name: {"mean": float(x.mean()), "standard_error": float(x.std() / root)}
+        for name, x in fields.items()
+    }

@@ -1,0 +1,151 @@
+"""The switch and the online phase: plain SAC from any of our checkpoints, with an empty buffer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from smac.agents.sac import SAC
+from smac.checkpoint import Checkpoint
+from smac.data.replay import ReplayBuffer
+from smac.envs import make_env
+from smac.errors import UserError
+from smac.streams import derive_seed
+from smac.tasks import Task
+from smac.training.evaluate import Evaluator
+from smac.training.metrics import RunningMeans
+from smac.training.offline import save_agent
+from smac.training.run import Run
+
+
+@dataclass(frozen=True)
+class OnlineOptions:
+    steps: int = 10_000
+    """Environment steps, per seed."""
+    updates_per_step: int = 1
+    """Gradient steps per environment step."""
+    warmup_steps: int = 0
+    """Environment steps with the checkpoint's policy before the first update (WSRL)."""
+    buffer_size: int = 1_000_000
+    """Transitions the replay buffer holds, per seed; the oldest go first."""
+    log_every: int = 500
+    """Environment steps between two rows of metrics.csv."""
+    eval_every: int = 500
+    """Environment steps between two evaluations."""
+    eval_episodes: int = 20
+    """Episodes of an evaluation; the same ones every time."""
+    eval_seed: int = 0
+    """Seed of the evaluation episodes."""
+    trajectory_every: int = 1_000
+    """Environment steps between two checkpoints in trajectory/; 0 for none."""
+
+
+def switch(agent: SAC, checkpoints: Sequence[Checkpoint]) -> None:
+    """Carry actor, critics, targets and temperature over; optimisers start afresh."""
+    agent.load_tensors([checkpoint.tensors for checkpoint in checkpoints])
+
+
+class OnlineEnvs:
+    """One training environment per seed, stepped in lock-step, each with its own random stream."""
+
+    def __init__(self, task: Task, seeds: Sequence[int]) -> None:
+        self.envs = [make_env(task) for _ in seeds]
+        starts = [
+            env.reset(seed=derive_seed(seed, "online/env") % 2**31)[0]
+            for env, seed in zip(self.envs, seeds, strict=True)
+        ]
+        self.observations = np.stack(starts).astype(np.float32)
+        self.returns = np.zeros(len(seeds))
+        self.finished: list[list[tuple[float, bool]]] = [[] for _ in seeds]
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Next observations, rewards and terminations, [seeds, ...]; an ended episode starts again afterwards.
+
+        The next observation of an episode's last step is its own, not the first of the episode that follows.
+        """
+        nexts = np.empty_like(self.observations)
+        rewards, terminations = np.zeros(len(self.envs), np.float32), np.zeros(len(self.envs), bool)
+        for k, env in enumerate(self.envs):
+            nexts[k], rewards[k], terminations[k], truncated, info = env.step(actions[k])
+            self.observations[k] = nexts[k]
+            self.returns[k] += rewards[k]
+            if terminations[k] or truncated:
+                self.finished[k].append((self.returns[k], bool(info.get("success", False))))
+                self.returns[k] = 0.0
+                self.observations[k] = env.reset()[0]
+        return nexts, rewards, terminations
+
+    def take_finished(self) -> dict[str, np.ndarray]:
+        """Means over the episodes that ended since the last call, [seeds]; NaN for none."""
+        pairs = [np.array(f, dtype=float).reshape(-1, 2) for f in self.finished]
+        self.finished = [[] for _ in self.envs]
+        means = np.array([p.mean(0) if len(p) else (np.nan, np.nan) for p in pairs])
+        return {"train/episode_return": means[:, 0], "train/episode_success": means[:, 1]}
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()
+
+
+def finetune(
+    run: Run, task: Task, agent: SAC, checkpoints: Sequence[Checkpoint], options: OnlineOptions
+) -> None:
+    """Fine-tune `agent` from `checkpoints`, one per seed; write `seed-*/offline` (a copy), `online` and trajectory.
+
+    The first row of metrics.csv, step 0, is the checkpoint as it came.
+    """
+    if len(checkpoints) != len(agent.seeds):
+        raise UserError(f"{len(checkpoints)} checkpoints for {len(agent.seeds)} seeds")
+    switch(agent, checkpoints)
+    for seed, checkpoint in zip(agent.seeds, checkpoints, strict=True):
+        path = run.checkpoint_path(seed, "offline")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(checkpoint.path, path)
+    history = [
+        [*c.description.history, {k: v for k, v in asdict(c.description).items() if k != "history"}]
+        for c in checkpoints
+    ]
+    evaluator = Evaluator(task, len(agent.seeds), options.eval_episodes, options.eval_seed)
+    envs = OnlineEnvs(task, agent.seeds)
+    capacity = min(options.buffer_size, options.steps)
+    buffer = ReplayBuffer(agent.seeds, capacity, agent.observation_dim, agent.action_dim, agent.device)
+    means = RunningMeans()
+    run.log("online", 0, agent.seeds, evaluator(agent.actor))
+    for step in range(1, options.steps + 1):
+        collect_step(agent, envs, buffer)
+        if step > options.warmup_steps and len(buffer) >= agent.config.batch_size:
+            for _ in range(options.updates_per_step):
+                means.add(agent.update(buffer.sample(agent.config.batch_size)))
+        last = step == options.steps
+        evaluates = last or step % options.eval_every == 0
+        if evaluates or step % options.log_every == 0:
+            metrics = means.take() | envs.take_finished()
+            metrics |= evaluator(agent.actor) if evaluates else {}
+            run.log("online", step, agent.seeds, metrics)
+        if options.trajectory_every and step % options.trajectory_every == 0:
+            save_agent(run, task, agent, "trajectory", step, Run.trajectory_name(step), history)
+        run.progress("online", step, options.steps)
+    save_agent(run, task, agent, "online", options.steps, "online", history)
+    envs.close()
+    evaluator.close()
+
+
+@torch.no_grad()
+def collect_step(agent: SAC, envs: OnlineEnvs, buffer: ReplayBuffer) -> None:
+    """One environment step per seed with the current stochastic policy."""
+    observations = torch.from_numpy(envs.observations.copy()).to(agent.device)
+    noise = agent.noise.normal(1, agent.action_dim)
+    actions = agent.actor.act(observations.unsqueeze(1), noise).squeeze(1)
+    nexts, rewards, terminations = envs.step(actions.cpu().numpy())
+    to = agent.device
+    buffer.add(
+        observations,
+        actions,
+        torch.from_numpy(nexts).to(to),
+        torch.from_numpy(rewards).to(to),
+        torch.from_numpy(terminations).to(to),
+    )

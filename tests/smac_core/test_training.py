@@ -1,0 +1,199 @@
+"""The phases write what they promise, and what they count is right."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from smac.agents.sac import SAC, SACConfig
+from smac.checkpoint import load_checkpoint, save_checkpoint
+from smac.data.replay import OfflineData, ReplayBuffer
+from smac.errors import UserError
+from smac.tasks import get_task
+from smac.training.metrics import RunningMeans, recovery_steps, regret, switch_dip
+from smac.training.offline import OfflineOptions, pretrain
+from smac.training.online import OnlineEnvs, OnlineOptions, finetune, switch
+from smac.training.run import Run, read_metrics
+from tests_support import assert_same_tensors, small_agent, toy_transitions
+
+TASK = get_task("pointmaze-umaze")
+TINY = OfflineOptions(steps=6, log_every=3, eval_every=6, eval_episodes=1)
+ONLINE = OnlineOptions(steps=40, log_every=20, eval_every=20, eval_episodes=1, trajectory_every=20)
+
+
+# ---- numbers of a learning curve -----------------------------------------------------------------------
+
+
+def test_regret_is_the_trapezoid_in_environment_steps():
+    steps, success = np.array([0, 100, 400]), np.array([1.0, 0.0, 0.5])
+    assert regret(steps, success) == pytest.approx((0.5 * 100 + 0.75 * 300) / 400)
+    assert regret(np.array([0, 50, 100]), np.ones(3)) == 0.0
+
+
+def test_dip_and_recovery_on_a_synthetic_curve():
+    steps, score = np.array([0, 500, 1000, 1500, 2000]), np.array([0.9, 0.6, 0.7, 0.9, 0.2])
+    assert switch_dip(steps, score, within=1500) == pytest.approx(0.3)
+    assert switch_dip(steps, score, within=2000) == pytest.approx(0.7)
+    assert recovery_steps(steps, score, within=1500) == 1500
+    assert switch_dip(steps, np.array([0.1, 0.2, 0.3, 0.4, 0.5]), within=2000) == 0.0
+    assert recovery_steps(steps, np.array([0.1, 0.2, 0.3, 0.4, 0.5]), within=2000) == 0.0
+    assert np.isnan(recovery_steps(steps, np.array([0.9, 0.6, 0.7, 0.8, 0.8]), within=1500))
+
+
+def test_running_means_start_again_after_a_line():
+    means = RunningMeans()
+    for value in (1.0, 2.0, 6.0):
+        means.add({"x": torch.tensor([value, -value])})
+    np.testing.assert_allclose(means.take()["x"], [3.0, -3.0])
+    means.add({"x": torch.tensor([7.0, 7.0])})
+    np.testing.assert_allclose(means.take()["x"], [7.0, 7.0])
+
+
+# ---- replay and environments ---------------------------------------------------------------------------
+
+
+def test_replay_keeps_the_newest_and_masks_terminations_only():
+    buffer = ReplayBuffer([0, 1], capacity=3, observation_dim=1, action_dim=1)
+    for t in range(5):
+        x = torch.full((2, 1), float(t))
+        buffer.add(x, x, x + 1, torch.full((2,), -1.0), torch.tensor([t == 4, False]))
+    assert len(buffer) == 3
+    assert sorted(buffer.observations[0, :, 0].tolist()) == [2, 3, 4]
+    batch = buffer.sample(64)
+    assert batch.observations.min() == 2
+    torch.testing.assert_close(batch.masks[0], (batch.observations[0, :, 0] != 4).float())
+    assert batch.masks[1].min() == 1
+
+
+def test_seeds_draw_their_own_batches():
+    data = OfflineData(toy_transitions(1000, 3, 2), [0, 1])
+    alone = OfflineData(toy_transitions(1000, 3, 2), [1])
+    both, one = data.sample(32), alone.sample(32)
+    assert torch.equal(both.observations[1], one.observations[0])
+    assert not torch.equal(both.observations[0], both.observations[1])
+
+
+def test_final_observation_trap_the_last_step_keeps_its_own_next_observation():
+    """Truncated at the horizon: next_observations is where the step led, not the next episode's start."""
+    envs = OnlineEnvs(TASK, [0])
+    still = np.zeros((1, 2), np.float32)
+    for _ in range(TASK.horizon - 1):
+        envs.step(still)
+    before = envs.observations.copy()
+    nexts, rewards, terminations = envs.step(still)
+    assert not terminations[0]
+    assert rewards[0] == -1
+    np.testing.assert_allclose(nexts, before, atol=0.05)  # the ball lies still
+    assert np.abs(envs.observations[0, 4:] - before[0, 4:]).max() > 0.05  # a new episode has a new goal
+    assert envs.take_finished()["train/episode_return"][0] == -TASK.horizon
+    envs.close()
+
+
+# ---- the phases ----------------------------------------------------------------------------------------
+
+
+def run_pretrain(directory, algorithm="smac", **config):
+    agent, _ = small_agent("pointmaze-umaze", algorithm, **config)
+    data = OfflineData(toy_transitions(200, 6, 2), [0])
+    pretrain(Run(directory, {"algorithm": algorithm}), TASK, agent, data, TINY)
+    return agent
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("runs") / "pretrain"
+    run_pretrain(directory, batch_size=8, diffusion_hidden=(8,), diffusion_steps=6)
+    return directory
+
+
+def test_pretrain_writes_its_run_directory(offline):
+    assert {p.name for p in offline.iterdir()} == {"config.json", "metrics.csv", "progress.json", "seed-0"}
+    rows = read_metrics(offline)
+    assert [(r["phase"], r["step"]) for r in rows] == [
+        ("diffusion", "6"), ("offline", "3"), ("offline", "6"),
+    ]  # fmt: skip
+    assert rows[1]["eval/return"] == ""
+    assert float(rows[2]["eval/return"]) <= 0
+    logged = {"train/tau", "train/cosine_data", "train/cosine_policy", "train/bellman_loss",
+              "train/gradient_norm_data", "train/score_norm_data", "train/score_matching_loss"}  # fmt: skip
+    assert all(rows[2][name] != "" for name in logged)
+    checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
+    about = checkpoint.description
+    assert (about.task, about.algorithm, about.moment, about.step, about.seed) == (
+        "pointmaze-umaze", "smac", "offline", 6, 0,
+    )  # fmt: skip
+    assert about.metrics["eval/return"] == pytest.approx(float(rows[2]["eval/return"]))
+
+
+def test_the_same_pretraining_twice_gives_the_same_files(offline, tmp_path):
+    run_pretrain(tmp_path / "again", batch_size=8, diffusion_hidden=(8,), diffusion_steps=6)
+    for name in ("metrics.csv", "seed-0/offline.safetensors"):
+        assert (offline / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def online_agent(seeds=(0,)):
+    return SAC(SACConfig(hidden=(16, 16), batch_size=8), 6, 2, list(seeds))
+
+
+def test_the_switch_carries_actor_critics_targets_and_temperature(offline):
+    checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
+    agent = online_agent()
+    switch(agent, [checkpoint])
+    own = agent.tensors(0)
+    assert_same_tensors(own, {name: checkpoint.tensors[name] for name in own})
+    assert not any(agent.actor_optimiser.state.values())  # optimisers start afresh
+
+
+def test_finetune_writes_its_run_directory(offline, tmp_path):
+    start = offline / "seed-0" / "offline.safetensors"
+    checkpoint = load_checkpoint(start)
+    directory = tmp_path / "finetune"
+    finetune(Run(directory, {}), TASK, online_agent(), [checkpoint], ONLINE)
+    seed = directory / "seed-0"
+    assert sorted(p.relative_to(seed).as_posix() for p in seed.rglob("*.safetensors")) == [
+        "offline.safetensors",
+        "online.safetensors",
+        "trajectory/step-00000020.safetensors",
+        "trajectory/step-00000040.safetensors",
+    ]
+    assert (seed / "offline.safetensors").read_bytes() == start.read_bytes()
+    with (directory / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [r["step"] for r in rows] == ["0", "20", "40"]
+    at_switch = checkpoint.description.metrics["eval/return"]
+    assert float(rows[0]["eval/return"]) == pytest.approx(at_switch)  # step 0 is the checkpoint as it came
+    about = load_checkpoint(seed / "online.safetensors").description
+    assert (about.algorithm, about.moment, about.step) == ("sac", "online", 40)
+    assert [h["algorithm"] for h in about.history] == ["smac"]
+
+
+def test_warm_up_plays_the_frozen_policy(offline, tmp_path):
+    checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
+    agent = online_agent()
+    options = OnlineOptions(steps=30, warmup_steps=30, eval_every=30, log_every=30, eval_episodes=1)
+    finetune(Run(tmp_path / "warm", {}), TASK, agent, [checkpoint], options)
+    own = agent.tensors(0)
+    assert_same_tensors(own, {name: checkpoint.tensors[name] for name in own})
+
+
+def test_seeds_fine_tune_as_a_stack(offline, tmp_path):
+    """Seed 1 of a stack of two is seed 1 alone: environments, noise and updates."""
+    checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
+    finetune(Run(tmp_path / "two", {}), TASK, online_agent((0, 1)), [checkpoint] * 2, ONLINE)
+    finetune(Run(tmp_path / "one", {}), TASK, online_agent((1,)), [checkpoint], ONLINE)
+    two, one = (load_checkpoint(tmp_path / d / "seed-1" / "online.safetensors").tensors for d in ("two", "one"))
+    for name in two:
+        torch.testing.assert_close(two[name], one[name], atol=1e-4, rtol=1e-4)
+
+
+def test_a_run_directory_is_never_overwritten(offline):
+    with pytest.raises(UserError, match="already exists and is not empty"):
+        Run(offline, {})
+
+
+def test_a_checkpoint_of_other_widths_is_refused(tmp_path):
+    agent, description = small_agent(hidden=(8, 8))
+    path = save_checkpoint(tmp_path / "c.safetensors", agent.tensors(0), description)
+    with pytest.raises(UserError, match=r"'actor\.net\.hidden\.0\.weight' has shape \(8, 6\)"):
+        switch(online_agent(), [load_checkpoint(path)])
