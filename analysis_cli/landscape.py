@@ -104,9 +104,7 @@ def check_free(out: Path) -> None:
 
 def parse(arguments: Sequence[str]) -> Any:
     """The command that the arguments name, with its options filled in."""
-    commands: Any = (
-        Annotated[Interpolate, subcommand("interpolate")] | Annotated[Demo, subcommand("demo")]
-    )
+    commands: Any = Annotated[Interpolate, subcommand("interpolate")] | Annotated[Demo, subcommand("demo")]
     config = (OmitSubcommandPrefixes, OmitArgPrefixes)
     return tyro.cli(commands, args=list(arguments), prog="landscape", description=__doc__, config=config)
 

@@ -72,8 +72,12 @@ def _finetune(arguments: Sequence[str]) -> Any:
 def parse(arguments: Sequence[str]) -> Any:
     """The command that the arguments name, with its options filled in."""
     verb = arguments[0] if arguments else ""
-    pretrain = subcommand("pretrain", default=_pretrain(arguments)) if verb == "pretrain" else subcommand("pretrain")
-    finetune = subcommand("finetune", default=_finetune(arguments)) if verb == "finetune" else subcommand("finetune")
+    pretrain = (
+        subcommand("pretrain", default=_pretrain(arguments)) if verb == "pretrain" else subcommand("pretrain")
+    )
+    finetune = (
+        subcommand("finetune", default=_finetune(arguments)) if verb == "finetune" else subcommand("finetune")
+    )
     commands: Any = (
         Annotated[Data, subcommand("data")]
         | Annotated[Tasks, subcommand("tasks")]

@@ -42,7 +42,8 @@ FAILURE_REWARD = -1.0  # of every task so far: success - 1
 
 @dataclass(frozen=True)
 class Pretrain:
-    """Train an agent on a dataset. `smac pretrain --task T --algorithm A --help` shows that pair's defaults."""
+    """Train an agent on a dataset. `smac pretrain --task T --algorithm A --help` shows that pair's
+    defaults."""
 
     task: str
     """Name of the task (`smac tasks`)."""
@@ -166,7 +167,9 @@ def starting_points(path: Path) -> list[Checkpoint]:
         return [load_checkpoint(path)]
     files = sorted(path.glob("seed-*/offline.safetensors"), key=lambda f: int(f.parent.name[5:]))
     if not files:
-        raise UserError(f"{path}: holds no seed-*/offline.safetensors; name a run directory of `smac pretrain`")
+        raise UserError(
+            f"{path}: holds no seed-*/offline.safetensors; name a run directory of `smac pretrain`"
+        )
     return [load_checkpoint(file) for file in files]
 
 

@@ -18,8 +18,8 @@ from smac.tasks import Task
 
 Point = Mapping[str, np.ndarray]
 
-# Every stack has this many members, padded if need be, so that the shapes of the matrix products, and with them
-# the last bits of the actions, depend neither on the number of workers nor on the number of points.
+# Every stack has this many members, padded if need be, so that the shapes of the matrix products, and with
+# them the last bits of the actions, depend neither on the number of workers nor on the number of points.
 POINTS_PER_STACK = 8
 EPISODES_PER_JOB = 4
 
@@ -55,8 +55,8 @@ def evaluate(
     """Play one episode of each of `count` points on each seed; results are [count, len(seeds)].
 
     Points are drawn from the iterable a few stacks ahead of the workers, so memory does not grow with their
-    number. `progress` is called with (episodes done, episodes in all). The result depends neither on the number
-    of workers nor on the order in which they finish.
+    number. `progress` is called with (episodes done, episodes in all). The result depends neither on the
+    number of workers nor on the order in which they finish.
     """
     shape = (count, len(seeds))
     result = Rollouts(np.full(shape, np.nan), np.zeros(shape, np.int64), np.zeros(shape, bool))

@@ -80,7 +80,7 @@ class Interpolation:
 
     def write(self, directory: Path, command: str) -> None:
         """`returns.npz` with every episode's result, then `result.json`, each atomically."""
-        arrays = {
+        arrays: dict[str, Any] = {
             "alphas": self.alphas,
             "returns": self.rollouts.returns,
             "episode_seeds": np.asarray(self.seeds, dtype=np.int64),
@@ -117,7 +117,9 @@ def interpolate(
             "compare two checkpoints of one task"
         )
     if a.spec != b.spec:
-        raise UserError(f"{a.path} and {b.path} have actors of different architectures: {a.spec} and {b.spec}")
+        raise UserError(
+            f"{a.path} and {b.path} have actors of different architectures: {a.spec} and {b.spec}"
+        )
     check_same_layout(a.params, b.params, str(a.path), str(b.path))
     if episodes < 1:
         raise UserError(f"--episodes must be at least 1, got {episodes}")
@@ -138,9 +140,7 @@ def interpolate(
         workers=workers,
         progress=progress,
     )
-    report = analyse_path(
-        rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=seed
-    )
+    report = analyse_path(rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=seed)
     actions = "sampled" if stochastic else "mean"
     return Interpolation(task, a, b, alphas, seeds, rollouts, report, allowed, actions, seed)
 

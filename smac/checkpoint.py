@@ -59,7 +59,9 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     """Read a checkpoint onto the CPU; a missing, damaged or foreign file is a UserError."""
     path = Path(path)
     if path.is_dir():
-        raise UserError(f"{path}: is a directory; name a checkpoint file in it, such as seed-0/offline.safetensors")
+        raise UserError(
+            f"{path}: is a directory; name a checkpoint file in it, such as seed-0/offline.safetensors"
+        )
     if not path.exists():
         raise UserError(f"{path}: no such checkpoint file")
     try:

@@ -13,7 +13,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from smac.nets import StackedMLP, initialise
+from smac.nets import StackedMLP
 from smac.streams import Streams
 
 LOG_SIGMA_MEAN, LOG_SIGMA_STD = -1.2, 1.2  # the noise levels trained on, Karras et al. 2022, Table 1
@@ -66,7 +66,13 @@ class ActionDiffusion(nn.Module):
         data, s = self.sigma_data[..., None, None], sigma.unsqueeze(-1)
         variance = s**2 + data**2
         x = torch.cat(
-            [noisy / variance.sqrt(), observations, w.unsqueeze(-1), keep.unsqueeze(-1), noise_features(sigma)],
+            [
+                noisy / variance.sqrt(),
+                observations,
+                w.unsqueeze(-1),
+                keep.unsqueeze(-1),
+                noise_features(sigma),
+            ],
             dim=-1,
         )
         return noisy * data**2 / variance + self.net(x) * s * data / variance.sqrt()
@@ -109,7 +115,6 @@ class DiffusionTrainer:
         ema: float,
         device: torch.device | str = "cpu",
     ) -> None:
-        initialise(model, Streams(seeds, "diffusion/init").generators)
         self.model = model.to(device)
         self.ema = deepcopy(model).requires_grad_(False)
         self.outcome_dropout, self.decay, self.step = outcome_dropout, ema, 0

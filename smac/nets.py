@@ -1,13 +1,14 @@
 """Stacked networks: a population of networks is one network whose weights have leading axes.
 
-Weights are [*stack, out, in], as in `torch.nn.Linear` with the stack in front; inputs are [*stack, batch, in].
-Training seeds, ensemble members and the points of a landscape are all stack axes.
+Weights are [*stack, out, in], as in `torch.nn.Linear` with the stack in front; inputs are [*stack, batch,
+in]. Training seeds, ensemble members and the points of a landscape are all stack axes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -67,9 +68,7 @@ class StackedMLP(nn.Module):
     ) -> None:
         super().__init__()
         widths = [in_features, *hidden]
-        self.hidden = nn.ModuleList(
-            StackedLinear(stack, a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.hidden = nn.ModuleList(StackedLinear(stack, a, b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(StackedLayerNorm(stack, width) for width in hidden if layer_norm)
         self.head = StackedLinear(stack, widths[-1], out_features)
         self.activation = ACTIVATIONS[activation]
@@ -137,7 +136,8 @@ class TanhGaussianActor(nn.Module):
     def sample(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Reparametrised actions [*stack, batch, action] and their log-densities [*stack, batch].
 
-        `noise` may have more rows than `observations`, n for each: row b * n + i is sample i of observation b.
+        `noise` may have more rows than `observations`, n for each: row b * n + i is sample i of
+        observation b.
         """
         mean, log_std = self(observations)
         repeats = noise.shape[-2] // mean.shape[-2]

@@ -5,7 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 
-PACKAGES = ("smac-landscape", "torch", "numpy", "scipy", "gymnasium", "gymnasium-robotics", "mujoco", "minari")
+PACKAGES = (
+    "smac-landscape",
+    "torch",
+    "numpy",
+    "scipy",
+    "gymnasium",
+    "gymnasium-robotics",
+    "mujoco",
+    "minari",
+)
 
 
 def versions() -> dict[str, str]:

@@ -39,7 +39,8 @@ def episode_seeds(seed: int, episodes: int) -> list[int]:
 
 
 def policy_noise(episode_seed: int, horizon: int, action_dim: int) -> np.ndarray:
-    """Standard normal noise [horizon, action] of one episode, indexed by its step: the same for every policy."""
+    """Standard normal noise [horizon, action] of one episode, indexed by its step: the same for every
+    policy."""
     generator = np.random.default_rng(derive_seed(episode_seed, "policy"))
     return generator.standard_normal((horizon, action_dim), dtype=np.float32)
 
@@ -52,8 +53,11 @@ class LockStep:
         self.envs: list[gymnasium.Env] = []
 
     @torch.no_grad()
-    def play(self, policy: Policy, points: int, seeds: Sequence[int], *, stochastic: bool = False) -> Rollouts:
-        """One episode of each of `points` stacked policies on each seed, all at once, waiting for all of them."""
+    def play(
+        self, policy: Policy, points: int, seeds: Sequence[int], *, stochastic: bool = False
+    ) -> Rollouts:
+        """One episode of each of `points` stacked policies on each seed, all at once, waiting for all of
+        them."""
         shape = (points, len(seeds))
         while len(self.envs) < points * len(seeds):
             self.envs.append(self.make_env())

@@ -29,7 +29,8 @@ def toy_transitions(count: int, observation_dim: int, action_dim: int) -> Transi
 
 
 def small_agent(task: str = "pointmaze-umaze", algorithm: str = "sac", seed: int = 0, **config: object):
-    """An untrained agent of a real task with small networks, and the description its checkpoint would carry."""
+    """An untrained agent of a real task with small networks, and the description its checkpoint would
+    carry."""
     dims, kind = env_spec(get_task(task)), agent_class(algorithm)
     options = {"hidden": (16, 16)} | config
     agent = kind(kind.Config(**options), dims.observation_dim, dims.action_dim, [seed])

@@ -33,5 +33,7 @@ def config_of(description: Description) -> SACConfig:
     """The configuration that a checkpoint carries; JSON's lists become tuples again."""
     kind = agent_class(description.algorithm).Config
     names = {f.name for f in fields(kind)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in description.config.items() if k in names}
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in description.config.items() if k in names
+    }
     return kind(**values)

@@ -1,4 +1,5 @@
-"""Soft Actor-Critic (Haarnoja et al. 2018) on a stack of seeds: the online agent, and the base of the others."""
+"""Soft Actor-Critic (Haarnoja et al. 2018) on a stack of seeds: the online agent, and the base of the
+others."""
 
 from __future__ import annotations
 
@@ -51,18 +52,19 @@ class SACConfig:
 
 
 def bellman_target(
-    rewards: Tensor, masks: Tensor, next_values: Tensor, next_log_probs: Tensor | float, alpha: Tensor | float,
-    discount: float,
+    rewards: Tensor, masks: Tensor, next_values: Tensor, next_log_probs: Tensor | float, alpha: Tensor |
+    float, discount: float,
 ) -> Tensor:  # fmt: skip
-    """r + gamma * mask * (V(s') - alpha log pi(a'|s')), all [stack, batch]; mask is 0 only at a terminal state."""
+    """r + gamma * mask * (V(s') - alpha log pi(a'|s')), all [stack, batch]; mask is 0 only at a terminal
+    state."""
     return rewards + discount * masks * (next_values - alpha * next_log_probs)
 
 
 class SAC:
     """Networks, target networks, temperature and optimisers of a stack of seeds, and the losses.
 
-    Every loss returns its value per seed, [seeds], and metrics per seed; summing over seeds before the backward
-    pass leaves each seed's gradients exactly as they would be alone.
+    Every loss returns its value per seed, [seeds], and metrics per seed; summing over seeds before the
+    backward pass leaves each seed's gradients exactly as they would be alone.
     """
 
     Config: type[SACConfig] = SACConfig
@@ -124,9 +126,7 @@ class SAC:
             actions, log_probs = self.actor.sample(batch.next_observations, self.policy_noise(batch))
             values = self.target(batch.next_observations, actions).amin(-2)
             alpha = self.alpha if self.config.backup_entropy else 0.0
-            return bellman_target(
-                batch.rewards, batch.masks, values, log_probs, alpha, self.config.discount
-            )
+            return bellman_target(batch.rewards, batch.masks, values, log_probs, alpha, self.config.discount)
 
     def bellman_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """Mean squared Bellman error, averaged over members and batch."""
@@ -203,13 +203,16 @@ class SAC:
 
     @torch.no_grad()
     def load_tensors(self, stack: Sequence[Mapping[str, Tensor]]) -> None:
-        """Take over actor, critics, targets and temperature, one mapping per seed; extra tensors are ignored."""
+        """Take over actor, critics, targets and temperature, one mapping per seed; extra tensors are
+        ignored."""
         own = {f"{p}.{n}": v for p, m in self.modules().items() for n, v in m.state_dict().items()}
         own["log_alpha"] = self.log_alpha
         for name, value in own.items():
             for k, tensors in enumerate(stack):
                 if name not in tensors:
-                    raise UserError(f"the checkpoint has no tensor {name!r}, which this algorithm starts from")
+                    raise UserError(
+                        f"the checkpoint has no tensor {name!r}, which this algorithm starts from"
+                    )
                 if tensors[name].shape != value[k].shape:
                     raise UserError(
                         f"tensor {name!r} has shape {tuple(tensors[name].shape)} in the checkpoint, "

@@ -25,18 +25,22 @@ from smac.streams import Streams
 Form = Literal["normalised", "paper"]
 MatchAt = Literal["data", "policy", "segment", "noised"]
 
+TAU_FLOOR = 1e-4  # the normalised form divides by tau
+
 
 @dataclass(frozen=True)
 class SMACConfig(SACConfig):
     kappa: float = 0.1
     """Weight of the score-matching loss against the Bellman error."""
     form: Form = "normalised"
-    """`paper`: |grad Q - tau score|^2, which a flat Q with tau = 0 minimises; `normalised`: |grad Q / tau - score|^2."""
+    """`paper`: |grad Q - tau score|^2, which a flat Q with tau = 0 minimises; `normalised`: |grad Q / tau
+    - score|^2."""
     match_at: MatchAt = "segment"
-    """Where half of the batch is matched: policy actions, points between data and policy action, or noised data
-    actions. The other half is at data actions; with `data` the whole batch is."""
+    """Where half of the batch is matched: policy actions, points between data and policy action, or noised
+    data actions. The other half is at data actions; with `data` the whole batch is."""
     tau: Literal["state", "scalar", "temperature"] = "state"
-    """The temperature that ties gradient and score: a head of the state, one learned number, or the actor's own."""
+    """The temperature that ties gradient and score: a head of the state, one learned number, or the
+    actor's own."""
     initial_tau: float = 0.1
     """tau at the start."""
     sigma: float = 0.1
@@ -64,8 +68,8 @@ class SMACConfig(SACConfig):
 def score_matching_loss(action_gradient: Tensor, tau: Tensor, score: Tensor, form: Form) -> Tensor:
     """|grad_a Q / tau - score|^2 (`normalised`) or |grad_a Q - tau score|^2 (`paper`), [..., batch].
 
-    action_gradient and score are [..., batch, action], tau [..., batch] > 0. Score points toward the data, so the
-    critic learns to rise toward the data.
+    action_gradient and score are [..., batch, action], tau [..., batch] > 0. Score points toward the data,
+    so the critic learns to rise toward the data.
     """
     tau = tau.unsqueeze(-1)
     error = action_gradient / tau - score if form == "normalised" else action_gradient - tau * score
@@ -75,14 +79,15 @@ def score_matching_loss(action_gradient: Tensor, tau: Tensor, score: Tensor, for
 def action_gradient(critic: CriticEnsemble, observations: Tensor, actions: Tensor) -> Tensor:
     """grad_a Q of every member, [seeds, members, batch, action], differentiable in the critic's weights.
 
-    Samples and members do not interact, so one gradient of the sum holds them all; `torch.func.grad` rather than
-    `autograd.grad(create_graph=True)`, which does not compile.
+    Samples and members do not interact, so one gradient of the sum holds them all; `torch.func.grad`
+    rather than `autograd.grad(create_graph=True)`, which does not compile.
     """
     return torch.func.grad(lambda a: critic(observations, a).sum())(critic.per_member(actions))
 
 
 def matching_points(at: MatchAt, actions: Tensor, policy: Tensor, u: Tensor, noise: Tensor) -> Tensor:
-    """Where the second half of a batch is matched, [..., batch, action]; u [..., batch] is uniform on [0, 1]."""
+    """Where the second half of a batch is matched, [..., batch, action]; u [..., batch] is uniform on [0,
+    1]."""
     if at == "segment":
         return actions + u.unsqueeze(-1) * (policy - actions)
     return {"data": actions, "policy": policy, "noised": (actions + noise).clamp(-1.0, 1.0)}[at]
@@ -107,6 +112,7 @@ class SMAC(SAC):
         initialise(self.tau_head, Streams(seeds, "tau/init").generators)
         self.tau_head.to(device)
         self.diffusion = ActionDiffusion(stack, observation_dim, action_dim, config.diffusion_hidden)
+        initialise(self.diffusion, Streams(seeds, "diffusion/init").generators)
         self.query_outcome: float | None = None  # the data's quantile, set by the offline phase
         super().__init__(config, observation_dim, action_dim, seeds, device)
         self.diffusion.to(device).requires_grad_(False)
@@ -137,8 +143,8 @@ class SMAC(SAC):
         """L_SM per seed: half of the batch at data actions, half where `match_at` says."""
         assert batch.scores is not None, "SMAC needs the scores at the data's actions"
         half = batch.rewards.shape[-1] if self.config.match_at == "data" else batch.rewards.shape[-1] // 2
-        data, rest = batch.rows(slice(None, half)), batch.rows(slice(half, None))
-        actions, scores = data.actions, data.scores
+        rest = batch.rows(slice(half, None))
+        actions, scores = batch.actions[:, :half], batch.scores[:, :half]
         if self.config.match_at != "data":
             points = self._second_half(rest)
             actions = torch.cat([actions, points], dim=-2)
@@ -180,7 +186,7 @@ class SMAC(SAC):
 
 
 class TauHead(nn.Module):
-    """tau_psi(s) = softplus(f(s) + c), with c such that tau starts near `initial_tau`."""
+    """tau_psi(s) = softplus(f(s) + c) + TAU_FLOOR, with c such that tau starts near `initial_tau`."""
 
     def __init__(self, stack: Sequence[int], observation_dim: int, config: SMACConfig) -> None:
         super().__init__()
@@ -194,4 +200,4 @@ class TauHead(nn.Module):
         else:
             assert self.raw is not None
             raw = self.raw.unsqueeze(-1).expand(observations.shape[:-1])
-        return F.softplus(raw + self.offset)
+        return F.softplus(raw + self.offset) + TAU_FLOOR

@@ -14,7 +14,8 @@ from smac.tasks import Task, get_task
 
 
 class Evaluator:
-    """Plays the same episodes at every evaluation point and for every seed of the stack, with mean actions."""
+    """Plays the same episodes at every evaluation point and for every seed of the stack, with mean
+    actions."""
 
     def __init__(self, task: Task, stack: int, episodes: int, seed: int) -> None:
         self.task, self.stack = task, stack
@@ -64,6 +65,5 @@ def evaluate_checkpoint(
     }
     root = np.sqrt(max(episodes - 1, 1))
     return {
-        name: {"mean": float(x.mean()), "standard_error": float(x.std() / root)}
-        for name, x in fields.items()
+        name: {"mean": float(x.mean()), "standard_error": float(x.std() / root)} for name, x in fields.items()
     }

@@ -88,7 +88,8 @@ def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, log_ev
 
 
 def dataset_scores(agent: SMAC, data: OfflineData) -> torch.Tensor:
-    """The frozen model's score at every dataset action, [seeds, transitions, action]: a constant of the dataset."""
+    """The frozen model's score at every dataset action, [seeds, transitions, action]: a constant of the
+    dataset."""
     assert data.outcomes is not None
     stack, parts = len(agent.seeds), []
     columns = (data.transitions.observations, data.transitions.actions, data.outcomes)

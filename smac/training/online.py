@@ -63,7 +63,8 @@ class OnlineEnvs:
         self.finished: list[list[tuple[float, bool]]] = [[] for _ in seeds]
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Next observations, rewards and terminations, [seeds, ...]; an ended episode starts again afterwards.
+        """Next observations, rewards and terminations, [seeds, ...]; an ended episode starts again
+        afterwards.
 
         The next observation of an episode's last step is its own, not the first of the episode that follows.
         """
@@ -94,7 +95,8 @@ class OnlineEnvs:
 def finetune(
     run: Run, task: Task, agent: SAC, checkpoints: Sequence[Checkpoint], options: OnlineOptions
 ) -> None:
-    """Fine-tune `agent` from `checkpoints`, one per seed; write `seed-*/offline` (a copy), `online` and trajectory.
+    """Fine-tune `agent` from `checkpoints`, one per seed; write `seed-*/offline` (a copy), `online` and
+    trajectory.
 
     The first row of metrics.csv, step 0, is the checkpoint as it came.
     """

@@ -56,9 +56,7 @@ def test_entropy_enters_the_target_only_when_asked():
     for backup in (False, True):
         agent = SAC(SACConfig(**SMALL, backup_entropy=backup, initial_temperature=0.5), OBS, ACT, [0])
         values.append(agent.target_values(batch))
-        _, log_probs = agent.actor.sample(
-            batch.next_observations, Streams([0], "agent/noise").normal(8, ACT)
-        )
+        _, log_probs = agent.actor.sample(batch.next_observations, Streams([0], "agent/noise").normal(8, ACT))
     torch.testing.assert_close(values[0] - values[1], 0.99 * batch.masks * 0.5 * log_probs)
 
 
@@ -204,13 +202,13 @@ def test_func_grad_equals_autograd_grad(critic):
     batch = random_batch([0, 1])
     gradient = action_gradient(critic, batch.observations, batch.actions)
     actions = critic.per_member(batch.actions).clone().requires_grad_(True)
-    (expected,) = torch.autograd.grad(
-        critic(batch.observations, actions).sum(), actions, create_graph=True
-    )
+    (expected,) = torch.autograd.grad(critic(batch.observations, actions).sum(), actions, create_graph=True)
     torch.testing.assert_close(gradient, expected)
     weights = list(critic.parameters())[:-1]  # the head's bias has no part in the gradient
     left, right = (
-        torch.autograd.grad((g**2).sum(), weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+        torch.autograd.grad(
+            (g**2).sum(), weights, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
         for g in (gradient, expected)
     )
     for a, b in zip(left, right, strict=True):
@@ -273,11 +271,14 @@ def test_matching_points():
 
 @pytest.mark.parametrize("form", ["normalised", "paper"])
 def test_after_score_matching_argmax_q_lies_at_the_data_mode(form):
-    """The data's actions are N(mode(s), 0.3^2) with mode(s) = s / 2, and the true score is used: uphill is data."""
-    config = SMACConfig(hidden=(64, 64), form=form, match_at="data", tau="scalar", critic_lr=3e-3)
+    """The data's actions are N(mode(s), 0.3^2) with mode(s) = s / 2, and the true score is used: uphill is
+    data.
+
+    The paper's form gets the actor's temperature as tau; with a tau of its own it would switch itself off.
+    """
+    tau = "scalar" if form == "normalised" else "temperature"
+    config = SMACConfig(hidden=(64, 64), form=form, match_at="data", tau=tau, critic_lr=3e-3)
     agent, draws = SMAC(config, 1, 1, [0]), Streams([0], "toy")
-    if form == "paper":  # held at its value, or the loss would switch itself off
-        agent.tau_head.requires_grad_(False)
     for _ in range(600):
         s, wide = 2 * draws.uniform(128, 1) - 1, 2 * draws.uniform(128, 1) - 1
         score = -(wide - s / 2) / 0.3**2
@@ -291,9 +292,10 @@ def test_after_score_matching_argmax_q_lies_at_the_data_mode(form):
 
 
 def test_cached_scores_equal_fresh_ones():
+    from tests_support import toy_transitions
+
     from smac.data.replay import OfflineData
     from smac.training.offline import dataset_scores
-    from tests_support import toy_transitions
 
     agent = SMAC(SMACConfig(**SMALL, diffusion_hidden=(16,)), OBS, ACT, [0, 1])
     data = OfflineData(toy_transitions(100, OBS, ACT), [0, 1])

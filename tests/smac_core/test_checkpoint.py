@@ -6,10 +6,10 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests_support import assert_same_tensors, described, small_agent
 
 from smac.checkpoint import load_checkpoint, save_checkpoint
 from smac.errors import UserError
-from tests_support import assert_same_tensors, described, small_agent
 
 
 @pytest.fixture

@@ -5,15 +5,18 @@ import torch
 import torch.nn.functional as F
 
 from smac.diffusion import ActionDiffusion, DiffusionTrainer
+from smac.nets import initialise
 from smac.streams import Streams
 
 STD = 0.2
 
 
 def fit(actions_of, *, steps: int, seed: int = 0) -> DiffusionTrainer:
-    """Train on actions_of(observations, outcomes, noise) with observations and outcomes uniform in [-1, 1]."""
+    """Train on actions_of(observations, outcomes, noise) with observations and outcomes uniform in [-1,
+    1]."""
     draws = Streams([seed], "toy")
     model = ActionDiffusion((1,), 1, 2, (64, 64))
+    initialise(model, Streams([seed], "init").generators)
     observations, outcomes = 2 * draws.uniform(4096, 1) - 1, 2 * draws.uniform(4096) - 1
     actions = actions_of(observations, outcomes, draws.normal(4096, 2))
     model.set_statistics(actions[0], outcomes[0])
@@ -66,6 +69,7 @@ def test_the_outcome_moves_the_score():
 
 def test_outcome_statistics_travel_in_the_state_dict():
     model = ActionDiffusion((1,), 1, 2, (8,))
+    initialise(model, Streams([0], "init").generators)
     model.set_statistics(torch.randn(100, 2), torch.randn(100) * 3 + 5)
     copy = ActionDiffusion((1,), 1, 2, (8,))
     copy.load_state_dict(model.state_dict())

@@ -28,7 +28,10 @@ def separate(mlp: StackedMLP, member: tuple[int, ...], activation: str) -> nn.Se
         layers.append(plain_linear(hidden, member))
         if mlp.norms:
             norm = nn.LayerNorm(hidden.weight.shape[-2])
-            norm.weight.data, norm.bias.data = mlp.norms[i].weight[member].data, mlp.norms[i].bias[member].data
+            norm.weight.data, norm.bias.data = (
+                mlp.norms[i].weight[member].data,
+                mlp.norms[i].bias[member].data,
+            )
             layers.append(norm)
         layers.append(ACTIVATIONS[activation]())
     return nn.Sequential(*layers, plain_linear(mlp.head, member))
@@ -57,9 +60,7 @@ def test_a_stack_equals_separate_networks(activation, layer_norm):
     x = torch.randn(3, 7, 5)
     together = mlp(x)
     for k in range(3):
-        torch.testing.assert_close(
-            together[k], separate(mlp, (k,), activation)(x[k]), atol=1e-6, rtol=1e-6
-        )
+        torch.testing.assert_close(together[k], separate(mlp, (k,), activation)(x[k]), atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("layer_norm", [False, True])

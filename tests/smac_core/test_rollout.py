@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from tests_support import small_agent
 
 from smac.envs import make_env
 from smac.rollout import LockStep, episode_seeds, policy_noise
 from smac.tasks import get_task
-from tests_support import small_agent
 
 TASK = get_task("pointmaze-umaze")
 
