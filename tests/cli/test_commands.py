@@ -1,0 +1,224 @@
+"""The commands as a user types them, from data to verdict, and what they say to wrong input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests_support import small_agent
+
+from analysis_cli import landscape, smac
+from smac.checkpoint import load_checkpoint, save_checkpoint
+
+TINY = "--hidden 8 8 --batch-size 8 --steps 6 --log-every 3 --eval-every 6 --eval-episodes 1 --device cpu"
+
+
+def run(program, line: str, *paths: object) -> int:
+    """The exit status of a command line, in this process."""
+    sys.argv = [program.__name__.split(".")[-1], *line.split(), *map(str, paths)]
+    try:
+        program.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """Data, two pre-trained and one fine-tuned agent, made by commands."""
+    root = tmp_path_factory.mktemp("project")
+    data = root / "data"
+    assert run(smac, "data collect --task pointmaze-umaze --episodes 4 --out", data) == 0
+    pretrain = f"pretrain --task pointmaze-umaze {TINY}"
+    extra = "--diffusion-steps 4 --diffusion-hidden 8"
+    assert run(smac, f"{pretrain} --algorithm smac {extra} --data-root", data, "--out", root / "smac") == 0
+    assert (
+        run(smac, f"{pretrain} --algorithm cal_ql --cql-actions 2 --data-root", data, "--out", root / "cal")
+        == 0
+    )
+    finetune = "finetune --steps 30 --batch-size 8 --eval-every 15 --eval-episodes 1 --trajectory-every 10"
+    assert (
+        run(smac, f"{finetune} --from", root / "smac/seed-0/offline.safetensors", "--out", root / "online")
+        == 0
+    )
+    return root
+
+
+def test_a_run_directory_holds_what_the_readme_says(root):
+    config = json.loads((root / "online" / "config.json").read_text())
+    assert config["command"] == "finetune"
+    assert config["command_line"].startswith("smac finetune --steps 30")
+    assert config["online"]["steps"] == 30
+    assert config["agent"]["hidden"] == [8, 8]  # taken from the checkpoint
+    assert config["versions"]["torch"]
+    names = sorted(
+        p.relative_to(root / "online").as_posix() for p in (root / "online").rglob("*.safetensors")
+    )
+    assert names == [
+        "seed-0/offline.safetensors",
+        "seed-0/online.safetensors",
+        "seed-0/trajectory/step-00000010.safetensors",
+        "seed-0/trajectory/step-00000020.safetensors",
+        "seed-0/trajectory/step-00000030.safetensors",
+    ]
+
+
+def test_task_and_algorithm_choose_the_defaults(root, capsys):
+    config = json.loads((root / "cal" / "config.json").read_text())
+    assert config["agent"]["cql_actions"] == 2
+    assert run(smac, "pretrain --task door-binary --algorithm cal_ql --help") == 0
+    text = capsys.readouterr().out
+    assert "--cql-alpha" in text
+    assert "(default: 1.0)" in text
+    assert "512 512" in text
+
+
+def test_interpolate_twice_and_with_two_workers_gives_the_same_matrix(root, tmp_path, capsys):
+    ends = (
+        "--from",
+        root / "online/seed-0/offline.safetensors",
+        "--to",
+        root / "online/seed-0/online.safetensors",
+    )
+    for name, workers in (("a", 1), ("b", 1), ("c", 2)):
+        line = f"interpolate --points 3 --episodes 5 --workers {workers}"
+        assert run(landscape, line, *ends, "--out", tmp_path / name) == 0
+    printed = capsys.readouterr().out
+    assert "valley depth V" in printed
+    assert "on the straight line from offline smac to online sac" in printed
+    assert str(tmp_path / "a" / "plot.html") in printed
+    assert {p.name for p in (tmp_path / "a").iterdir()} == {
+        "returns.npz", "result.json", "plot.png", "plot.pdf", "plot.html",
+    }  # fmt: skip
+    matrices = [np.load(tmp_path / name / "returns.npz") for name in "abc"]
+    for name in matrices[0].files:
+        np.testing.assert_array_equal(matrices[0][name], matrices[1][name])
+        np.testing.assert_array_equal(matrices[0][name], matrices[2][name])
+    result = json.loads((tmp_path / "a" / "result.json").read_text())
+    assert result["verdict"] in ("connected", "valley", "undecided")
+    assert {"estimate", "lower", "upper"} == set(result["analysis"]["V"])
+    for number in ("V", "DD", "B_chord", "B_mean"):
+        assert result["analysis"][number]["lower"] <= result["analysis"][number]["estimate"]
+    assert result["command"].startswith("landscape interpolate --points 3")
+
+
+def test_evaluate_writes_what_it_prints(root, tmp_path, capsys):
+    checkpoint = root / "online/seed-0/online.safetensors"
+    assert run(smac, "evaluate --episodes 3 --out", tmp_path / "e", checkpoint) == 0
+    result = json.loads((tmp_path / "e" / "evaluation.json").read_text())
+    assert f"{result['return']['mean']:.3f}" in capsys.readouterr().out
+    assert -300 <= result["return"]["mean"] <= 0
+
+
+def test_a_run_directory_fine_tunes_every_seed_as_a_stack(root, tmp_path):
+    line = f"pretrain --task pointmaze-umaze --algorithm cal_ql --cql-actions 2 --seed 3 --seeds 2 {TINY}"
+    assert run(smac, f"{line} --data-root", root / "data", "--out", tmp_path / "two") == 0
+    line = "finetune --steps 20 --batch-size 8 --eval-every 20 --eval-episodes 1 --trajectory-every 0"
+    assert run(smac, f"{line} --from", tmp_path / "two", "--out", tmp_path / "online") == 0
+    for seed in (3, 4):
+        about = load_checkpoint(tmp_path / "online" / f"seed-{seed}" / "online.safetensors").description
+        assert (about.seed, about.history[0]["algorithm"]) == (seed, "cal_ql")
+
+
+# ---- wrong input: one line, exit status 2, nothing written ---------------------------------------------
+
+
+@pytest.fixture
+def refused(root, tmp_path, capsys):
+    """Call a command that must fail; returns the one line it printed."""
+
+    def call(program, line: str, *paths: object) -> str:
+        capsys.readouterr()
+        before = sorted(p for p in root.rglob("*"))
+        assert run(program, line, *paths, "--out", tmp_path / "out") == 2
+        printed = capsys.readouterr()
+        assert printed.out.strip() == ""
+        assert len(printed.err.strip().splitlines()) == 1
+        assert not (tmp_path / "out").exists()
+        assert sorted(p for p in root.rglob("*")) == before
+        return printed.err
+
+    return call
+
+
+def test_a_missing_file(root, refused):
+    online = root / "online/seed-0/online.safetensors"
+    assert "no such checkpoint file" in refused(landscape, "interpolate --from none.safetensors --to", online)
+    assert "no such checkpoint file" in refused(smac, "finetune --from none.safetensors")
+    assert "no such checkpoint file" in refused(smac, "evaluate none.safetensors")
+    assert "none.npz" in refused(smac, "data import --source none.npz")
+
+
+def test_a_checkpoint_of_another_task(root, refused, tmp_path):
+    agent, description = small_agent("pointmaze-medium", hidden=(8, 8))
+    medium = save_checkpoint(tmp_path / "medium.safetensors", agent.tensors(0), description)
+    online = root / "online/seed-0/online.safetensors"
+    message = refused(landscape, "interpolate --from", online, "--to", medium)
+    assert "pointmaze-umaze" in message
+    assert "pointmaze-medium" in message
+
+
+def test_a_truncated_file(root, refused, tmp_path):
+    online = root / "online/seed-0/online.safetensors"
+    half = tmp_path / "half.safetensors"
+    half.write_bytes(online.read_bytes()[:5000])
+    assert "half.safetensors: damaged" in refused(landscape, "interpolate --to", online, "--from", half)
+    assert "half.safetensors: damaged" in refused(smac, "finetune --from", half)
+    assert "half.safetensors: damaged" in refused(smac, "evaluate", half)
+
+
+def test_an_unknown_task_or_algorithm(root, refused):
+    data = ("--data-root", root / "data")
+    assert "did you mean 'pointmaze-umaze'" in refused(smac, "data collect --task pointmaze-umazes")
+    assert "unknown task 'maze'" in refused(smac, "pretrain --task maze --algorithm smac", *data)
+    message = refused(smac, "pretrain --task pointmaze-umaze --algorithm sac", *data)
+    assert "choose from smac, cal_ql" in message
+    message = refused(smac, "finetune --algorithm smac --from", root / "smac/seed-0/offline.safetensors")
+    assert "choose from sac" in message
+
+
+def test_one_point(root, refused):
+    ends = (
+        "--from",
+        root / "online/seed-0/offline.safetensors",
+        "--to",
+        root / "online/seed-0/online.safetensors",
+    )
+    assert "--points must be at least 3" in refused(landscape, "interpolate --points 1", *ends)
+    assert "--episodes must be at least 1" in refused(landscape, "interpolate --episodes 0", *ends)
+
+
+def test_a_dataset_that_is_not_there_or_of_another_task(root, refused):
+    data = ("--data-root", root / "data")
+    message = refused(smac, "pretrain --task pointmaze-medium --algorithm smac", *data)
+    assert "smac data collect --task pointmaze-medium" in message
+    line = "pretrain --task pointmaze-medium --algorithm smac --dataset smac/pointmaze-umaze-v0"
+    assert "pointmaze-umaze" in refused(smac, line, *data)
+
+
+def test_an_existing_directory_is_not_overwritten(root, capsys):
+    before = (root / "smac" / "metrics.csv").read_bytes()
+    line = f"pretrain --task pointmaze-umaze --algorithm smac {TINY} --diffusion-steps 2 --data-root"
+    assert run(smac, line, root / "data", "--out", root / "smac") == 2
+    assert "already exists and is not empty" in capsys.readouterr().err
+    assert (root / "smac" / "metrics.csv").read_bytes() == before
+
+
+def test_options_of_the_wrong_type_are_told_by_the_parser(capsys):
+    assert run(smac, "evaluate --episodes many x.safetensors") == 2
+    assert run(landscape, "interpolate --from a") == 2
+    assert "--to" in capsys.readouterr().err
+
+
+def test_the_installed_programs_start_and_explain_themselves():
+    environment = os.environ | {"COLUMNS": "100"}
+    for program in ("smac", "landscape"):
+        done = subprocess.run(
+            [sys.executable, "-m", f"analysis_cli.{program}", "--help"],
+            capture_output=True, text=True, env=environment, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0
+        assert f"usage: {program}" in done.stdout

@@ -1,0 +1,44 @@
+"""The rules of the house: imports go one way, and the mathematics of landscapes needs no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ORDER = ["smac", "landscape", "figures", "analysis_cli"]  # each may import itself and those before it
+
+
+def imported(file: Path) -> set[str]:
+    """Top-level names of everything a file imports, wherever in the file."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_imports_go_one_way(package):
+    above = set(ORDER[ORDER.index(package) + 1 :])
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for file in files:
+        assert not imported(file) & above, f"{file} imports upward"
+
+
+@pytest.mark.parametrize("module", ["landscape.geometry", "landscape.statistics", "smac.tasks"])
+def test_the_mathematics_imports_neither_torch_nor_gymnasium(module):
+    code = f"import sys, {module}; sys.exit(any(m in sys.modules for m in ('torch', 'gymnasium')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_losses_know_nothing_of_loops_and_files():
+    for file in (ROOT / "smac" / "agents").glob("*.py"):
+        source = ast.parse(file.read_text())
+        modules = {n.module for n in ast.walk(source) if isinstance(n, ast.ImportFrom)}
+        assert not any(m and m.startswith("smac.training") for m in modules), file
