@@ -20,17 +20,21 @@ from rich.progress import Progress, TaskID
 from analysis_cli.console import command_line, console, default_directory, progress_bar, wrote
 from figures.pages import DemoMethod, demo_page
 from smac.errors import UserError
-from smac.files import new_directory, read_json, write_text
+from smac.files import new_directory, read_json
 
 TASK, DATASET = "pointmaze-umaze", "demo/pointmaze-umaze-v0"
 NAMES = {"smac": "SMAC", "cal_ql": "Cal-QL"}
-SHARED = "--hidden 64 64 --log-every 500 --eval-every 2000"
-OPTIONS = {  # small networks and few steps, so that it ends in minutes on two cores
-    "smac": f"{SHARED} --steps 8000 --diffusion-steps 2000 --diffusion-hidden 64 64",
-    "cal_ql": f"{SHARED} --steps 8000 --cql-actions 4",
+# Small networks, large learning rates and few steps, so that it ends in minutes on two cores.
+FAST = (
+    "--hidden 64 64 --actor-lr 1e-3 --critic-lr 1e-3 --temperature-lr 1e-3 --target-rate 0.01 "
+    "--initial-temperature 0.1 --steps 5000 --log-every 500 --eval-every 1000"
+)
+PRETRAIN = {
+    "smac": f"{FAST} --diffusion-steps 2000 --diffusion-hidden 64 64",
+    "cal_ql": f"{FAST} --cql-actions 4",
 }
-ONLINE = "--steps 3000 --eval-every 250 --log-every 250 --trajectory-every 500"
-LANDSCAPE = "--points 21 --episodes 20"
+FINETUNE = "--steps 4000 --eval-every 250 --log-every 250 --trajectory-every 500"
+LANDSCAPE = "--points 21 --episodes 100"
 POLL = 0.5  # seconds between two looks at a run's progress.json
 
 
@@ -66,8 +70,8 @@ class Demo:
             sentence = read_json(out / algorithm / "interpolate" / "result.json")["sentence"]
             console.print(f"[bold]{name}[/bold]: {sentence}")
         seconds = time.monotonic() - started
-        page = demo_page(methods, out / "demo.html", command=command_line("landscape"), wall_seconds=seconds)
-        write_text(out / "commands.sh", "".join(f"{line}\n" for line in stages.commands))
+        commands = [command_line("landscape"), *stages.commands]
+        page = demo_page(methods, out / "demo.html", commands=commands, wall_seconds=seconds)
         console.print(f"done in {seconds:.0f} s")
         wrote(page)
 
@@ -93,13 +97,13 @@ class Stages:
         line = self.bar.add_task(name, total=None)
         self.command(
             f"smac pretrain --task {TASK} --algorithm {algorithm} --dataset {DATASET} "
-            f"--seed {self.seed} {OPTIONS[algorithm]}",
+            f"--seed {self.seed} {PRETRAIN[algorithm]}",
             "--data-root", str(self.out / "datasets"), "--out", str(folder / "pretrain"),
             watch=(line, name),
         )  # fmt: skip
         checkpoint = folder / "pretrain" / f"seed-{self.seed}" / "offline.safetensors"
         self.command(
-            f"smac finetune {ONLINE}",
+            f"smac finetune {FINETUNE}",
             "--from", str(checkpoint), "--out", str(folder / "finetune"),
             watch=(line, name),
         )  # fmt: skip

@@ -36,11 +36,11 @@ from figures.style import (
     spread,
     steps,
     still,
-    write_text,
     x_title,
     y_title,
 )
 from smac.errors import UserError
+from smac.files import write_text
 
 Floats = NDArray[np.float64]
 

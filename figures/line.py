@@ -33,11 +33,11 @@ from figures.style import (
     save,
     still,
     tint,
-    write_text,
     x_title,
     y_title,
 )
 from smac.errors import UserError
+from smac.files import write_text
 
 Result = dict[str, Any]
 Arrays = Mapping[str, NDArray[Any]]

@@ -31,8 +31,9 @@ from figures.line import (
     read_line,
     y_range,
 )
-from figures.style import embed, look, number, paper, render, still, write_text
+from figures.style import embed, look, number, paper, render, still
 from smac.errors import UserError
+from smac.files import write_text
 
 SUCCESS = "eval/success"
 VERDICT_PHRASES = {
@@ -75,13 +76,15 @@ class Row:
     plot: Markup
 
 
-def demo_page(methods: Sequence[DemoMethod], path: Path, *, command: str, wall_seconds: float) -> Path:
+def demo_page(
+    methods: Sequence[DemoMethod], path: Path, *, commands: Sequence[str], wall_seconds: float
+) -> Path:
     """Write the page and return its path.
 
     Args:
         methods: the methods to compare, in the order in which they are shown.
         path: the HTML file to write.
-        command: the command line that made all of it.
+        commands: the command lines that made all of it.
         wall_seconds: how long that took.
 
     Raises:
@@ -110,7 +113,7 @@ def demo_page(methods: Sequence[DemoMethod], path: Path, *, command: str, wall_s
         curves=embed(curves_figure(curves), "curves"),
         curves_still=still(curves_still(curves)),
         landscapes_still=still(_landscapes_still(lines)),
-        commands=[command, *(result["command"] for result, _ in lines)],
+        commands=commands,
         versions={name: version for result, _ in lines for name, version in result["versions"].items()},
         margins=_join(_unique(_margin_text(result) for result, _ in lines)),
         wall_time=wall_time(wall_seconds),
@@ -176,7 +179,11 @@ def _common_range(lines: Sequence[tuple[Result, Arrays]]) -> tuple[float, float]
 
 def _headline(rows: Sequence[Row]) -> str:
     """What the verdicts say, no more."""
-    phrases = [VERDICT_PHRASES[row.result["analysis"]["verdict"]].format(row.name) for row in rows]
+    verdicts = [row.result["analysis"]["verdict"] for row in rows]
+    if len(rows) > 1 and len(set(verdicts)) == 1:
+        amount = "both" if len(rows) == 2 else "all"
+        return f"From offline to online: {_join([row.name for row in rows])} are {amount} {verdicts[0]}"
+    phrases = [VERDICT_PHRASES[v].format(row.name) for v, row in zip(verdicts, rows, strict=True)]
     return f"From offline to online, {_join(phrases)}"
 
 

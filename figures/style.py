@@ -3,9 +3,7 @@
 import base64
 import html
 import io
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from plotly.offline import get_plotlyjs
+
+from smac.files import write_atomically
 
 INK = "#1a1a1a"
 GREY = "#6b6b6b"
@@ -161,35 +161,9 @@ def save(fig: Figure, stem: Path) -> list[Path]:
             fig.savefig(file, format=suffix[1:], metadata=metadata)
 
         with paper():
-            _replace(path, write)
+            write_atomically(path, write)
         paths.append(path)
     return paths
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file whole or not at all."""
-
-    def write(file: Path) -> None:
-        file.write_text(text, encoding="utf-8")
-
-    _replace(path, write)
-    return path
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `path`, then rename it: a reader never meets half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; a figure is an ordinary one
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def plain(text: str) -> str:

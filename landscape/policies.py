@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from smac.agents import AGENTS
 from smac.checkpoint import Description, load_checkpoint
 from smac.errors import UserError
 from smac.nets import ACTIVATIONS, Activation, TanhGaussianActor
@@ -38,8 +39,10 @@ class PolicyCheckpoint:
 
     @property
     def name(self) -> str:
-        """How plots and sentences call it, such as `online sac`."""
-        return f"{self.description.moment} {self.description.algorithm}"
+        """How sentences call it, such as `online SAC`."""
+        algorithm = self.description.algorithm
+        label = AGENTS[algorithm].label if algorithm in AGENTS else algorithm
+        return f"{self.description.moment} {label}"
 
 
 def load_policy(path: Path | str) -> PolicyCheckpoint:

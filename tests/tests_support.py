@@ -8,7 +8,7 @@ from smac.checkpoint import Description
 from smac.data.transitions import Episode, Transitions
 from smac.envs import env_spec
 from smac.tasks import get_task
-from smac.training.offline import describe
+from smac.training.recorder import describe
 
 
 def toy_transitions(count: int, observation_dim: int, action_dim: int) -> Transitions:

@@ -51,6 +51,7 @@ def conservative_penalty(
 class CalQL(SAC):
     """SAC's actor and temperature; the critic adds the calibrated conservative penalty."""
 
+    label = "Cal-QL"
     Config = CalQLConfig
     config: CalQLConfig
 

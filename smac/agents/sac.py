@@ -67,6 +67,7 @@ class SAC:
     backward pass leaves each seed's gradients exactly as they would be alone.
     """
 
+    label = "SAC"
     Config: type[SACConfig] = SACConfig
 
     def __init__(

@@ -96,6 +96,7 @@ def matching_points(at: MatchAt, actions: Tensor, policy: Tensor, u: Tensor, noi
 class SMAC(SAC):
     """SAC whose critics are score-matched; `diffusion` is trained first and stays frozen."""
 
+    label = "SMAC"
     Config = SMACConfig
     config: SMACConfig
 

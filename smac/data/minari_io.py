@@ -5,7 +5,6 @@ flat observations and the task's own reward. Minari datasets of the same environ
 converted while reading.
 """
 
-import importlib.metadata
 import json
 import os
 import re
@@ -24,9 +23,9 @@ from minari.dataset.minari_storage import MinariStorage
 from smac.data.transitions import Episode, sparse_episode
 from smac.envs import EnvDims, env_spec, make_env
 from smac.errors import UserError
+from smac.provenance import versions
 from smac.tasks import Task, get_task, task_names
 
-PACKAGES = ("smac-landscape", "gymnasium", "gymnasium-robotics", "mujoco", "minari", "numpy")
 REQUIREMENTS = ["gymnasium-robotics>=1.4", "mujoco<3.11", "smac-landscape"]
 
 
@@ -100,7 +99,7 @@ def _write_storage(
             "ref_max_score": task.expert_return,
             "task": task.name,
             "reward_convention": task.reward_convention,
-            "provenance": {**provenance, "versions": package_versions()},
+            "provenance": {**provenance, "versions": versions()},
         }
     )
     storage.update_episodes([_buffer(episode) for episode in episodes])
@@ -118,11 +117,6 @@ def _buffer(episode: Episode) -> EpisodeBuffer:
         truncations=ends & episode.truncated,
         infos={"success": np.concatenate([[False], episode.success])},
     )
-
-
-def package_versions() -> dict[str, str]:
-    """Installed versions of the packages that a dataset depends on."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def read_dataset(ref: str | Path, task: Task, root: Path | None = None) -> list[Episode]:

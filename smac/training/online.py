@@ -16,14 +16,14 @@ from smac.envs import make_env
 from smac.errors import UserError
 from smac.streams import derive_seed
 from smac.tasks import Task
-from smac.training.evaluate import Evaluator
-from smac.training.metrics import RunningMeans
-from smac.training.offline import save_agent
+from smac.training.recorder import Recorder, Schedule
 from smac.training.run import Run
 
 
 @dataclass(frozen=True)
-class OnlineOptions:
+class OnlineOptions(Schedule):
+    """The online phase; steps are environment steps, per seed."""
+
     steps: int = 10_000
     """Environment steps, per seed."""
     updates_per_step: int = 1
@@ -32,16 +32,10 @@ class OnlineOptions:
     """Environment steps with the checkpoint's policy before the first update (WSRL)."""
     buffer_size: int = 1_000_000
     """Transitions the replay buffer holds, per seed; the oldest go first."""
-    log_every: int = 500
-    """Environment steps between two rows of metrics.csv."""
     eval_every: int = 500
-    """Environment steps between two evaluations."""
-    eval_episodes: int = 20
-    """Episodes of an evaluation; the same ones every time."""
-    eval_seed: int = 0
-    """Seed of the evaluation episodes."""
+    """Steps between two evaluations."""
     trajectory_every: int = 1_000
-    """Environment steps between two checkpoints in trajectory/; 0 for none."""
+    """Steps between two checkpoints in trajectory/; 0 for none."""
 
 
 def switch(agent: SAC, checkpoints: Sequence[Checkpoint]) -> None:
@@ -95,10 +89,10 @@ class OnlineEnvs:
 def finetune(
     run: Run, task: Task, agent: SAC, checkpoints: Sequence[Checkpoint], options: OnlineOptions
 ) -> None:
-    """Fine-tune `agent` from `checkpoints`, one per seed; write `seed-*/offline` (a copy), `online` and
-    trajectory.
+    """Fine-tune `agent` from `checkpoints`, one per seed.
 
-    The first row of metrics.csv, step 0, is the checkpoint as it came.
+    Writes `seed-*/offline` (a copy of the checkpoint), `online`, and the trajectory between them. The first
+    row of metrics.csv, step 0, is the checkpoint as it came.
     """
     if len(checkpoints) != len(agent.seeds):
         raise UserError(f"{len(checkpoints)} checkpoints for {len(agent.seeds)} seeds")
@@ -111,29 +105,19 @@ def finetune(
         [*c.description.history, {k: v for k, v in asdict(c.description).items() if k != "history"}]
         for c in checkpoints
     ]
-    evaluator = Evaluator(task, len(agent.seeds), options.eval_episodes, options.eval_seed)
+    recorder = Recorder(run, task, agent, "online", options.steps, options, history)
     envs = OnlineEnvs(task, agent.seeds)
     capacity = min(options.buffer_size, options.steps)
     buffer = ReplayBuffer(agent.seeds, capacity, agent.observation_dim, agent.action_dim, agent.device)
-    means = RunningMeans()
-    run.log("online", 0, agent.seeds, evaluator(agent.actor))
+    recorder.evaluate(0)
     for step in range(1, options.steps + 1):
         collect_step(agent, envs, buffer)
         if step > options.warmup_steps and len(buffer) >= agent.config.batch_size:
             for _ in range(options.updates_per_step):
-                means.add(agent.update(buffer.sample(agent.config.batch_size)))
-        last = step == options.steps
-        evaluates = last or step % options.eval_every == 0
-        if evaluates or step % options.log_every == 0:
-            metrics = means.take() | envs.take_finished()
-            metrics |= evaluator(agent.actor) if evaluates else {}
-            run.log("online", step, agent.seeds, metrics)
-        if options.trajectory_every and step % options.trajectory_every == 0:
-            save_agent(run, task, agent, "trajectory", step, Run.trajectory_name(step), history)
-        run.progress("online", step, options.steps)
-    save_agent(run, task, agent, "online", options.steps, "online", history)
+                recorder.add(agent.update(buffer.sample(agent.config.batch_size)))
+        recorder.after(step, envs.take_finished)
+    recorder.finish()
     envs.close()
-    evaluator.close()
 
 
 @torch.no_grad()

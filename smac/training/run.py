@@ -55,10 +55,6 @@ class Run:
     def checkpoint_path(self, seed: int, name: str) -> Path:
         return self.directory / f"seed-{seed}" / f"{name}.safetensors"
 
-    @staticmethod
-    def trajectory_name(step: int) -> str:
-        return f"trajectory/step-{step:08d}"
-
 
 def read_metrics(directory: Path) -> list[dict[str, str]]:
     """The rows of metrics.csv as they were written."""

@@ -88,7 +88,7 @@ def test_interpolate_twice_and_with_two_workers_gives_the_same_matrix(root, tmp_
         assert run(landscape, line, *ends, "--out", tmp_path / name) == 0
     printed = capsys.readouterr().out
     assert "valley depth V" in printed
-    assert "on the straight line from offline smac to online sac" in printed
+    assert "on the straight line from offline SMAC to online SAC" in printed
     assert str(tmp_path / "a" / "plot.html") in printed
     assert {p.name for p in (tmp_path / "a").iterdir()} == {
         "returns.npz", "result.json", "plot.png", "plot.pdf", "plot.html",

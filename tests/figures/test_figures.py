@@ -13,6 +13,7 @@ from PIL import Image
 
 from figures import curves, line, pages, style
 from smac.errors import UserError
+from smac.files import write_text
 
 HOSTILE = "<script>alert('x')</script> $a_1$ & co"
 ALPHAS = np.round(np.linspace(0, 1, 11), 10)
@@ -320,7 +321,7 @@ def test_demo_page(tmp_path):
         runs = pair(tmp_path / algorithm, name, algorithm)
         place = landscape(tmp_path / algorithm / "land", algorithm, verdict)
         methods.append(pages.DemoMethod(name, runs.pretrain_dir, runs.finetune_dir, place))
-    path = pages.demo_page(methods, tmp_path / "demo.html", command="smac demo <fast>", wall_seconds=192)
+    path = pages.demo_page(methods, tmp_path / "demo.html", commands=["smac demo <fast>"], wall_seconds=192)
     page = path.read_text(encoding="utf-8")
 
     assert_self_contained(page)
@@ -394,8 +395,8 @@ def test_methods_differ_in_colour_and_in_grey():
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = style.write_text(tmp_path / "page.html", "old")
+    path = write_text(tmp_path / "page.html", "old")
     with pytest.raises(UnicodeEncodeError):
-        style.write_text(path, "half \ud800")
+        write_text(path, "half \ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

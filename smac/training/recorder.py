@@ -1,0 +1,102 @@
+"""What both phases write down along the way: metrics, evaluations, trajectory checkpoints, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from smac.agents import AGENTS
+from smac.agents.sac import SAC
+from smac.checkpoint import Description, Moment, save_checkpoint
+from smac.tasks import Task
+from smac.training.evaluate import Evaluator
+from smac.training.metrics import RunningMeans
+from smac.training.run import Run
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps are gradient steps offline and environment steps online."""
+
+    log_every: int = 500
+    """Steps between two rows of metrics.csv."""
+    eval_every: int = 2_500
+    """Steps between two evaluations."""
+    eval_episodes: int = 20
+    """Episodes of an evaluation; the same ones every time."""
+    eval_seed: int = 0
+    """Seed of the evaluation episodes."""
+    trajectory_every: int = 0
+    """Steps between two checkpoints in trajectory/; 0 for none."""
+
+
+class Recorder:
+    """Watches one phase of a run."""
+
+    def __init__(
+        self,
+        run: Run,
+        task: Task,
+        agent: SAC,
+        phase: Moment,
+        steps: int,
+        schedule: Schedule,
+        history: Sequence[list[dict[str, Any]]] = (),
+    ) -> None:
+        self.run, self.task, self.agent, self.phase, self.steps = run, task, agent, phase, steps
+        self.schedule, self.history = schedule, history
+        self.means = RunningMeans()
+        self.evaluator = Evaluator(task, len(agent.seeds), schedule.eval_episodes, schedule.eval_seed)
+
+    def add(self, metrics: Mapping[str, Tensor]) -> None:
+        """Metrics of one update, per seed."""
+        self.means.add(metrics)
+
+    def evaluate(self, step: int) -> None:
+        """An evaluation outside the schedule, such as that of the checkpoint as it came."""
+        self.run.log(self.phase, step, self.agent.seeds, self.evaluator(self.agent.actor))
+
+    def after(self, step: int, extra: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Do what is due after `step`; `extra` gives more metrics and is asked only when a row is written."""
+        schedule, last = self.schedule, step == self.steps
+        evaluates = last or step % schedule.eval_every == 0
+        if evaluates or step % schedule.log_every == 0:
+            metrics = self.means.take() | dict(extra())
+            metrics |= self.evaluator(self.agent.actor) if evaluates else {}
+            self.run.log(self.phase, step, self.agent.seeds, metrics)
+        if schedule.trajectory_every and step % schedule.trajectory_every == 0:
+            self.save("trajectory", step, f"trajectory/step-{step:08d}")
+        self.run.progress(self.phase, step, self.steps)
+
+    def finish(self) -> None:
+        """The phase's own checkpoint, `seed-*/offline` or `seed-*/online`."""
+        self.save(self.phase, self.steps, self.phase)
+        self.evaluator.close()
+
+    def save(self, moment: Moment, step: int, name: str) -> None:
+        """One checkpoint per seed, with the seed's latest metrics and the descriptions it descends from."""
+        for k, seed in enumerate(self.agent.seeds):
+            description = replace(
+                describe(self.agent, self.task, moment, step, k),
+                metrics=dict(self.run.latest.get(seed, {})),
+                history=self.history[k] if self.history else [],
+            )
+            save_checkpoint(self.run.checkpoint_path(seed, name), self.agent.tensors(k), description)
+
+
+def describe(agent: SAC, task: Task, moment: Moment, step: int, k: int) -> Description:
+    """What the checkpoint of the agent's k-th seed says of itself."""
+    return Description(
+        task=task.name,
+        algorithm=next(name for name, kind in AGENTS.items() if kind is type(agent)),
+        moment=moment,
+        step=step,
+        seed=agent.seeds[k],
+        observation_dim=agent.observation_dim,
+        action_dim=agent.action_dim,
+        config=asdict(agent.config),
+    )
