@@ -74,6 +74,8 @@ class Import:
     """Task the demonstrations are for."""
     dataset: str | None = None
     """Id of the new dataset; default: the task's own."""
+    seed: int = 0
+    """Taken by every command that writes; an import draws nothing at random."""
     out: Path | None = None
     """Folder of datasets to write to; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from analysis_cli.console import command_line, console, default_directory, progress_bar, wrote
+from figures.curves import CurvePair, draw_curves
+from figures.line.still import draw_lines
 from figures.pages import DemoMethod, demo_page
 from smac.errors import UserError
 from smac.files import new_directory, read_json
@@ -33,8 +35,8 @@ PRETRAIN = {
     "smac": f"{FAST} --diffusion-steps 2000 --diffusion-hidden 64 64",
     "cal_ql": f"{FAST} --cql-actions 4",
 }
-FINETUNE = "--steps 4000 --eval-every 250 --log-every 250 --trajectory-every 500"
-LANDSCAPE = "--points 21 --episodes 100"
+FINETUNE = "--steps 6000 --eval-every 250 --log-every 250 --trajectory-every 500"
+LANDSCAPE = "--points 21 --episodes 200"
 POLL = 0.5  # seconds between two looks at a run's progress.json
 
 
@@ -71,9 +73,16 @@ class Demo:
             console.print(f"[bold]{name}[/bold]: {sentence}")
         seconds = time.monotonic() - started
         commands = [command_line("landscape"), *stages.commands]
+        pictures = [
+            *draw_lines([m.landscape_dir for m in methods], out / "landscapes"),
+            *draw_curves(
+                [CurvePair(m.name, m.pretrain_dir, m.finetune_dir) for m in methods], out / "curves"
+            ),
+        ]
         page = demo_page(methods, out / "demo.html", commands=commands, wall_seconds=seconds)
         console.print(f"done in {seconds:.0f} s")
-        wrote(page)
+        for path in (*pictures, page):
+            wrote(path)
 
 
 class Stages:

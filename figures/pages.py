@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from figures.curves import (
     CurvePair,
@@ -20,18 +19,10 @@ from figures.curves import (
     read_methods,
     seed_count,
 )
-from figures.line import (
-    Arrays,
-    Result,
-    draw_on,
-    interval_text,
-    line_axes,
-    line_data,
-    line_figure,
-    read_line,
-    y_range,
-)
-from figures.style import embed, look, number, paper, render, still
+from figures.line.data import Arrays, Result, common_range, interval_text, read_line
+from figures.line.interactive import line_figure
+from figures.line.still import lines_still
+from figures.style import embed, look, number, render, still
 from smac.errors import UserError
 from smac.files import write_text
 
@@ -112,7 +103,7 @@ def demo_page(
         seeds=seed_count(curves),
         curves=embed(curves_figure(curves), "curves"),
         curves_still=still(curves_still(curves)),
-        landscapes_still=still(_landscapes_still(lines)),
+        landscapes_still=still(lines_still(lines)),
         commands=commands,
         versions={name: version for result, _ in lines for name, version in result["versions"].items()},
         margins=_join(_unique(_margin_text(result) for result, _ in lines)),
@@ -148,7 +139,7 @@ def _success(method: Method, directory: Path) -> Success:
 
 def _landscape_plots(lines: Sequence[tuple[Result, Arrays]]) -> list[Markup]:
     """The interactive landscapes, on one scale so that they can be compared by eye."""
-    limits = _common_range(lines)
+    limits = common_range(lines)
     plots = []
     for index, (result, arrays) in enumerate(lines):
         figure = line_figure(result, arrays)
@@ -156,25 +147,6 @@ def _landscape_plots(lines: Sequence[tuple[Result, Arrays]]) -> list[Markup]:
         figure.update_layout(height=370)
         plots.append(embed(figure, f"landscape-{index}"))
     return plots
-
-
-def _landscapes_still(lines: Sequence[tuple[Result, Arrays]]) -> Figure:
-    """The same landscapes for paper, side by side."""
-    with paper():
-        fig = Figure(figsize=(3.5 * len(lines), 2.9), layout="constrained")
-        parts = np.atleast_1d(np.asarray(fig.subfigures(1, len(lines), wspace=0.06)))
-        for part, (result, arrays) in zip(parts, lines, strict=True):
-            ax, success_ax = line_axes(part)
-            draw_on(ax, success_ax, result, arrays)
-            ax.set_ylim(_common_range(lines))
-            part.align_ylabels()
-    return fig
-
-
-def _common_range(lines: Sequence[tuple[Result, Arrays]]) -> tuple[float, float]:
-    """Limits that hold every landscape."""
-    ranges = np.array([y_range(line_data(result, arrays)) for result, arrays in lines])
-    return float(ranges[:, 0].min()), float(ranges[:, 1].max())
 
 
 def _headline(rows: Sequence[Row]) -> str:

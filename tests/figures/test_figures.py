@@ -11,7 +11,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from figures import curves, line, pages, style
+from figures import curves, pages, style
+from figures.line import data as files
+from figures.line import draw_line
+from figures.line.interactive import line_figure
+from figures.line.still import draw_on, line_axes
 from smac.errors import UserError
 from smac.files import write_text
 
@@ -55,6 +59,7 @@ def landscape(
         "V": interval,
         "DD": interval,
         "verdict": verdict,
+        "monotone": "monotone" if verdict == "connected" else "not monotone",
         "episodes_used": 8,
         "episodes_dropped": 0,
         "confidence": 0.95,
@@ -114,7 +119,7 @@ def draw_for_paper(directory: Path) -> Figure:
     """The matplotlib landscape, drawn once so that every text is laid out."""
     with style.paper():
         fig = Figure(layout="constrained")
-        line.draw_on(*line.line_axes(fig), *line.read_line(directory))
+        draw_on(*line_axes(fig), *files.read_line(directory))
         fig.draw_without_rendering()
     return fig
 
@@ -136,8 +141,8 @@ def assert_self_contained(page: str) -> None:
 
 
 def test_line_traces_are_the_files_arrays(tmp_path):
-    result, arrays = line.read_line(landscape(tmp_path / "land"))
-    figure = line.line_figure(result, arrays)
+    result, arrays = files.read_line(landscape(tmp_path / "land"))
+    figure = line_figure(result, arrays)
     mean, band = trace(figure, "mean"), trace(figure, "band")
     np.testing.assert_array_equal(mean.x, arrays["alphas"])
     np.testing.assert_array_equal(mean.y, result["analysis"]["means"])
@@ -149,8 +154,8 @@ def test_line_traces_are_the_files_arrays(tmp_path):
 
 
 def test_line_marks_both_checkpoints(tmp_path):
-    result, arrays = line.read_line(landscape(tmp_path / "land"))
-    ends = trace(line.line_figure(result, arrays), "checkpoints")
+    result, arrays = files.read_line(landscape(tmp_path / "land"))
+    ends = trace(line_figure(result, arrays), "checkpoints")
     means = result["analysis"]["means"]
     assert list(ends.x) == [0, 1]
     assert list(ends.y) == [means[0], means[-1]]
@@ -158,22 +163,22 @@ def test_line_marks_both_checkpoints(tmp_path):
 
 
 def test_line_level_and_depth(tmp_path):
-    result, arrays = line.read_line(landscape(tmp_path / "land"))
-    data = line.line_data(result, arrays)
+    result, arrays = files.read_line(landscape(tmp_path / "land"))
+    data = files.line_data(result, arrays)
     means = result["analysis"]["means"]
     assert data.level == min(means[0], means[-1]) - 9
     assert data.alphas[data.bottom] == 0.5
-    (level,) = [shape for shape in line.line_figure(result, arrays).layout.shapes if shape.type == "line"]
+    (level,) = [shape for shape in line_figure(result, arrays).layout.shapes if shape.type == "line"]
     assert level.y0 == level.y1 == data.level
-    xs, ys = line._depth_path(data)
+    xs, ys = files.depth_path(data)
     assert ys[1] - ys[2] == pytest.approx(result["analysis"]["V"]["estimate"])
     assert xs[-1] == 0.5
 
 
 def test_line_failed_points_stay_gaps_and_are_marked(tmp_path):
     directory = landscape(tmp_path / "land", failed=True)
-    result, arrays = line.read_line(directory)
-    figure = line.line_figure(result, arrays)
+    result, arrays = files.read_line(directory)
+    figure = line_figure(result, arrays)
     failed = trace(figure, "failed")
     np.testing.assert_array_equal(failed.x, ALPHAS[[3, 7]])
     assert list(failed.text) == ["2 of 8 episodes failed", "8 of 8 episodes failed"]
@@ -182,7 +187,7 @@ def test_line_failed_points_stay_gaps_and_are_marked(tmp_path):
     assert success[3] == arrays["successes"][3, 2:].mean()
     assert np.isnan(success[7])
     assert trace(figure, "band").y.count(None) == 3  # three stretches of known points, each closed
-    assert all(np.isfinite(line.y_range(line.line_data(result, arrays))))
+    assert all(np.isfinite(files.y_range(files.line_data(result, arrays))))
     fig = draw_for_paper(directory)
     (mean,) = [one for one in fig.axes[0].lines if len(one.get_xdata()) == len(ALPHAS)]
     assert np.isnan(mean.get_ydata()[7])
@@ -192,7 +197,7 @@ def test_line_failed_points_stay_gaps_and_are_marked(tmp_path):
 
 def test_line_files(tmp_path):
     directory = landscape(tmp_path / "land")
-    png, pdf, page = line.draw_line(directory)
+    png, pdf, page = draw_line(directory)
     assert [path.name for path in (png, pdf, page)] == ["plot.png", "plot.pdf", "plot.html"]
     assert not list(directory.glob(".*")), "a temporary file was left behind"
 
@@ -214,10 +219,10 @@ def test_line_files(tmp_path):
 
 def test_hostile_names_are_text_everywhere(tmp_path):
     directory = landscape(tmp_path / "land", algorithm=HOSTILE)
-    line.draw_line(directory)  # `$a_1$` is not set as a formula
+    draw_line(directory)  # `$a_1$` is not set as a formula
     page = (directory / "plot.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
-    ends = trace(line.line_figure(*line.read_line(directory)), "checkpoints")
+    ends = trace(line_figure(*files.read_line(directory)), "checkpoints")
     assert "&lt;script&gt;" in ends.text[0]
 
 
@@ -228,8 +233,8 @@ def test_unbounded_interval_and_missing_band(tmp_path):
     result["analysis"]["band"] = [[None, None]] * len(ALPHAS)
     (directory / "result.json").write_text(json.dumps(result))
     draw_for_paper(directory)
-    assert list(trace(line.line_figure(*line.read_line(directory)), "band").x) == [None]
-    assert line.depth_text(result).endswith(", ∞]")
+    assert list(trace(line_figure(*files.read_line(directory)), "band").x) == [None]
+    assert files.depth_text(result).endswith(", ∞]")
 
 
 @pytest.mark.parametrize("name", ["result.json", "returns.npz"])
@@ -237,7 +242,7 @@ def test_missing_landscape_file_is_named(tmp_path, name):
     directory = landscape(tmp_path / "land")
     (directory / name).unlink()
     with pytest.raises(UserError, match=name):
-        line.read_line(directory)
+        files.read_line(directory)
 
 
 @pytest.mark.parametrize("kept", [4, 200])
@@ -245,14 +250,14 @@ def test_torn_returns_are_told(tmp_path, kept):
     path = landscape(tmp_path / "land") / "returns.npz"
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(UserError, match="cannot be read"):
-        line.read_line(path.parent)
+        files.read_line(path.parent)
 
 
 def test_other_results_are_refused(tmp_path):
     directory = landscape(tmp_path / "land")
     (directory / "result.json").write_text('{"kind": "plane"}')
     with pytest.raises(UserError, match="of kind 'plane', not 'interpolate'"):
-        line.read_line(directory)
+        files.read_line(directory)
 
 
 # --- learning curves ----------------------------------------------------------------------------------------
@@ -321,7 +326,12 @@ def test_demo_page(tmp_path):
         runs = pair(tmp_path / algorithm, name, algorithm)
         place = landscape(tmp_path / algorithm / "land", algorithm, verdict)
         methods.append(pages.DemoMethod(name, runs.pretrain_dir, runs.finetune_dir, place))
-    path = pages.demo_page(methods, tmp_path / "demo.html", commands=["smac demo <fast>"], wall_seconds=192)
+    path = pages.demo_page(
+        methods,
+        tmp_path / "demo.html",
+        commands=["smac demo <fast>", "landscape interpolate smac & co"],
+        wall_seconds=192,
+    )
     page = path.read_text(encoding="utf-8")
 
     assert_self_contained(page)
@@ -330,8 +340,8 @@ def test_demo_page(tmp_path):
     assert "From offline to online, SMAC stays connected and Cal-QL crosses a valley" in page
     cells = re.findall(r"<td>(\d\.\d\d)</td>", page)
     assert cells == ["0.80", "0.80", "0.20", "0.20", "0.60", "0.60", "0.90", "0.90"]
-    result, _ = line.read_line(methods[1].landscape_dir)
-    assert page.count(line.interval_text(result["analysis"]["V"])) == 2  # V and DD, which are equal here
+    result, _ = files.read_line(methods[1].landscape_dir)
+    assert page.count(files.interval_text(result["analysis"]["V"])) == 2  # V and DD, which are equal here
     assert "smac demo &lt;fast&gt;" in page
     assert "landscape interpolate smac &amp; co" in page
     assert "3 min 12 s" in page
@@ -341,11 +351,11 @@ def test_demo_page(tmp_path):
 
 def test_landscapes_on_a_page_share_their_scale(tmp_path):
     lines = [
-        line.read_line(landscape(tmp_path / verdict, verdict=verdict)) for verdict in ("connected", "valley")
+        files.read_line(landscape(tmp_path / verdict, verdict=verdict)) for verdict in ("connected", "valley")
     ]
-    low, high = pages._common_range(lines)
+    low, high = files.common_range(lines)
     for result, arrays in lines:
-        data = line.line_data(result, arrays)
+        data = files.line_data(result, arrays)
         assert low < data.lower.min()
         assert high > data.upper.max()
 
