@@ -35,8 +35,8 @@ PRETRAIN = {
     "smac": f"{FAST} --diffusion-steps 2000 --diffusion-hidden 64 64",
     "cal_ql": f"{FAST} --cql-actions 4",
 }
-FINETUNE = "--steps 6000 --eval-every 250 --log-every 250 --trajectory-every 500"
-LANDSCAPE = "--points 21 --episodes 200"
+FINETUNE = "--steps 5000 --eval-every 250 --log-every 250 --trajectory-every 500"
+LANDSCAPE = "--points 21 --episodes 150"
 POLL = 0.5  # seconds between two looks at a run's progress.json
 
 

@@ -42,8 +42,7 @@ FAILURE_REWARD = -1.0  # of every task so far: success - 1
 
 @dataclass(frozen=True)
 class Pretrain:
-    """Train an agent on a dataset. `smac pretrain --task T --algorithm A --help` shows that pair's
-    defaults."""
+    """Train an agent on a dataset; with --task and --algorithm, --help shows the defaults of that pair."""
 
     task: str
     """Name of the task (`smac tasks`)."""

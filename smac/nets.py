@@ -1,7 +1,7 @@
 """Stacked networks: a population of networks is one network whose weights have leading axes.
 
-Weights are [*stack, out, in], as in `torch.nn.Linear` with the stack in front; inputs are [*stack, batch,
-in]. Training seeds, ensemble members and the points of a landscape are all stack axes.
+Weights are [*stack, out, in], as in `torch.nn.Linear` with the stack in front; inputs are
+[*stack, batch, in]. Training seeds, ensemble members and the points of a landscape are all stack axes.
 """
 
 from __future__ import annotations
@@ -136,8 +136,7 @@ class TanhGaussianActor(nn.Module):
     def sample(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Reparametrised actions [*stack, batch, action] and their log-densities [*stack, batch].
 
-        `noise` may have more rows than `observations`, n for each: row b * n + i is sample i of
-        observation b.
+        `noise` may have n rows for each observation: row b * n + i is sample i of observation b.
         """
         mean, log_std = self(observations)
         repeats = noise.shape[-2] // mean.shape[-2]

@@ -39,8 +39,7 @@ def episode_seeds(seed: int, episodes: int) -> list[int]:
 
 
 def policy_noise(episode_seed: int, horizon: int, action_dim: int) -> np.ndarray:
-    """Standard normal noise [horizon, action] of one episode, indexed by its step: the same for every
-    policy."""
+    """Standard normal noise [horizon, action] of an episode, indexed by its step; policies share it."""
     generator = np.random.default_rng(derive_seed(episode_seed, "policy"))
     return generator.standard_normal((horizon, action_dim), dtype=np.float32)
 
@@ -48,16 +47,17 @@ def policy_noise(episode_seed: int, horizon: int, action_dim: int) -> np.ndarray
 class LockStep:
     """A grid of environments, built once and reused: row p plays for point p, column j episode j."""
 
-    def __init__(self, make_env: Callable[[], gymnasium.Env], horizon: int) -> None:
-        self.make_env, self.horizon = make_env, horizon
+    def __init__(
+        self, make_env: Callable[[], gymnasium.Env], horizon: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.make_env, self.horizon, self.device = make_env, horizon, device
         self.envs: list[gymnasium.Env] = []
 
     @torch.no_grad()
     def play(
         self, policy: Policy, points: int, seeds: Sequence[int], *, stochastic: bool = False
     ) -> Rollouts:
-        """One episode of each of `points` stacked policies on each seed, all at once, waiting for all of
-        them."""
+        """Each of `points` stacked policies plays one episode on each seed; all of them are awaited."""
         shape = (points, len(seeds))
         while len(self.envs) < points * len(seeds):
             self.envs.append(self.make_env())
@@ -68,13 +68,15 @@ class LockStep:
         noise = None
         if stochastic:
             dim = envs[0, 0].action_space.shape[0]
-            noise = torch.from_numpy(np.stack([policy_noise(seed, self.horizon, dim) for seed in seeds]))
+            per_seed = np.stack([policy_noise(seed, self.horizon, dim) for seed in seeds])
+            noise = torch.from_numpy(per_seed).to(self.device)
         returns, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
         successes, running = np.zeros(shape, dtype=bool), np.ones(shape, dtype=bool)
         while running.any():
             t = int(lengths.max())
             step_noise = None if noise is None else noise[:, t].expand(points, -1, -1)
-            actions = policy.act(torch.from_numpy(observations), step_noise).numpy()
+            rows = torch.from_numpy(observations).to(self.device)
+            actions = policy.act(rows, step_noise).cpu().numpy()
             for p, j in zip(*np.nonzero(running), strict=True):
                 if not np.isfinite(actions[p, j]).all():
                     returns[p, j], running[p, j] = np.nan, False

@@ -1,8 +1,7 @@
 """Random numbers, one independent stream per training seed and purpose.
 
 Seed k draws the same numbers whether it trains alone or in a stack, and two purposes (batches, policy
-noise, ...) never share a stream, so algorithms that draw different amounts of noise still see the same
-batches.
+noise, ...) never share a stream, so algorithms that draw more or less noise still see the same batches.
 """
 
 from __future__ import annotations

@@ -37,10 +37,9 @@ def conservative_penalty(
     """log-sum-exp over sampled actions minus the value of the data action, [..., batch].
 
     q_data [..., batch]; q_random and q_policy [..., batch, samples], the latter of actions from pi(s) and
-    pi(s');
-    log-densities broadcast against them. With `mc_returns` [..., batch], policy values below the data's
-    return-to-go are lifted to it (Cal-QL eq. 4), so the penalty cannot push them further down; random ones
-    are not.
+    pi(s'); log-densities broadcast against them. With `mc_returns` [..., batch], policy values below the
+    data's return-to-go are lifted to it (Nakamoto et al. 2023), so that the penalty cannot push them further
+    down; the values of random actions are not lifted.
     """
     if mc_returns is not None:
         q_policy = torch.maximum(q_policy, mc_returns.unsqueeze(-1))

@@ -1,5 +1,4 @@
-"""Soft Actor-Critic (Haarnoja et al. 2018) on a stack of seeds: the online agent, and the base of the
-others."""
+"""Soft Actor-Critic (Haarnoja et al. 2018) on a stack of seeds: online agent, and base of the others."""
 
 from __future__ import annotations
 
@@ -52,11 +51,14 @@ class SACConfig:
 
 
 def bellman_target(
-    rewards: Tensor, masks: Tensor, next_values: Tensor, next_log_probs: Tensor | float, alpha: Tensor |
-    float, discount: float,
-) -> Tensor:  # fmt: skip
-    """r + gamma * mask * (V(s') - alpha log pi(a'|s')), all [stack, batch]; mask is 0 only at a terminal
-    state."""
+    rewards: Tensor,
+    masks: Tensor,
+    next_values: Tensor,
+    next_log_probs: Tensor | float,
+    alpha: Tensor | float,
+    discount: float,
+) -> Tensor:
+    """r + gamma * mask * (V(s') - alpha log pi(a'|s')), [stack, batch]; mask is 0 only where s' is terminal."""
     return rewards + discount * masks * (next_values - alpha * next_log_probs)
 
 
@@ -204,8 +206,7 @@ class SAC:
 
     @torch.no_grad()
     def load_tensors(self, stack: Sequence[Mapping[str, Tensor]]) -> None:
-        """Take over actor, critics, targets and temperature, one mapping per seed; extra tensors are
-        ignored."""
+        """Take over the networks and the temperature, one mapping per seed; other tensors are ignored."""
         own = {f"{p}.{n}": v for p, m in self.modules().items() for n, v in m.state_dict().items()}
         own["log_alpha"] = self.log_alpha
         for name, value in own.items():

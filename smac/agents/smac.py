@@ -33,14 +33,12 @@ class SMACConfig(SACConfig):
     kappa: float = 0.1
     """Weight of the score-matching loss against the Bellman error."""
     form: Form = "normalised"
-    """`paper`: |grad Q - tau score|^2, which a flat Q with tau = 0 minimises; `normalised`: |grad Q / tau
-    - score|^2."""
+    """`paper`: |grad Q - tau score|^2, which a flat Q with tau = 0 minimises; `normalised` divides by tau."""
     match_at: MatchAt = "segment"
-    """Where half of the batch is matched: policy actions, points between data and policy action, or noised
-    data actions. The other half is at data actions; with `data` the whole batch is."""
+    """Where half of the batch is matched: at policy actions, between data and policy actions, or at noised
+    data actions. The other half is matched at data actions; with `data` the whole batch is."""
     tau: Literal["state", "scalar", "temperature"] = "state"
-    """The temperature that ties gradient and score: a head of the state, one learned number, or the
-    actor's own."""
+    """What ties gradient and score: a learned head of the state, one learned number, or the temperature."""
     initial_tau: float = 0.1
     """tau at the start."""
     sigma: float = 0.1
@@ -86,8 +84,7 @@ def action_gradient(critic: CriticEnsemble, observations: Tensor, actions: Tenso
 
 
 def matching_points(at: MatchAt, actions: Tensor, policy: Tensor, u: Tensor, noise: Tensor) -> Tensor:
-    """Where the second half of a batch is matched, [..., batch, action]; u [..., batch] is uniform on [0,
-    1]."""
+    """Where the second half of a batch is matched, [..., batch, action]; u [..., batch] is in [0, 1]."""
     if at == "segment":
         return actions + u.unsqueeze(-1) * (policy - actions)
     return {"data": actions, "policy": policy, "noised": (actions + noise).clamp(-1.0, 1.0)}[at]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from smac.agents import agent_class, config_of
 from smac.checkpoint import Checkpoint
@@ -14,13 +15,14 @@ from smac.tasks import Task, get_task
 
 
 class Evaluator:
-    """Plays the same episodes at every evaluation point and for every seed of the stack, with mean
-    actions."""
+    """Plays the same episodes, with mean actions, at every evaluation and for every seed of the stack."""
 
-    def __init__(self, task: Task, stack: int, episodes: int, seed: int) -> None:
+    def __init__(
+        self, task: Task, stack: int, episodes: int, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
         self.task, self.stack = task, stack
         self.seeds: Sequence[int] = episode_seeds(seed, episodes)
-        self.lock_step = LockStep(lambda: make_env(task), task.horizon)
+        self.lock_step = LockStep(lambda: make_env(task), task.horizon, device)
 
     def __call__(self, policy: Policy) -> dict[str, np.ndarray]:
         """`eval/return`, `eval/score`, `eval/success`, `eval/length`, each [stack]."""

@@ -57,8 +57,7 @@ class OnlineEnvs:
         self.finished: list[list[tuple[float, bool]]] = [[] for _ in seeds]
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Next observations, rewards and terminations, [seeds, ...]; an ended episode starts again
-        afterwards.
+        """Next observations, rewards and terminations, [seeds, ...]; an ended episode then starts again.
 
         The next observation of an episode's last step is its own, not the first of the episode that follows.
         """

@@ -50,7 +50,9 @@ class Recorder:
         self.run, self.task, self.agent, self.phase, self.steps = run, task, agent, phase, steps
         self.schedule, self.history = schedule, history
         self.means = RunningMeans()
-        self.evaluator = Evaluator(task, len(agent.seeds), schedule.eval_episodes, schedule.eval_seed)
+        self.evaluator = Evaluator(
+            task, len(agent.seeds), schedule.eval_episodes, schedule.eval_seed, agent.device
+        )
 
     def add(self, metrics: Mapping[str, Tensor]) -> None:
         """Metrics of one update, per seed."""

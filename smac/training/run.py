@@ -45,8 +45,7 @@ class Run:
         write_text(self.directory / "metrics.csv", text.getvalue())
 
     def progress(self, phase: str, step: int, total: int) -> None:
-        """Tell whoever watches how far the run is; at most twice a second, and always at the end of a
-        phase."""
+        """Tell whoever watches how far the run is: twice a second at most, and at the end of a phase."""
         now = time.monotonic()
         if step >= total or now - self._written > PROGRESS_INTERVAL:
             self._written = now

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests_support import described, small_agent
+from support import described, small_agent
 
 from landscape.evaluate import EPISODES_PER_JOB, POINTS_PER_STACK, evaluate
 from landscape.geometry import line, line_alphas

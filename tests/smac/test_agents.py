@@ -292,7 +292,7 @@ def test_after_score_matching_argmax_q_lies_at_the_data_mode(form):
 
 
 def test_cached_scores_equal_fresh_ones():
-    from tests_support import toy_transitions
+    from support import toy_transitions
 
     from smac.data.replay import OfflineData
     from smac.training.offline import dataset_scores

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests_support import small_agent
+from support import small_agent
 
 from analysis_cli import landscape, smac
 from smac.checkpoint import load_checkpoint, save_checkpoint

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 import torch
-from tests_support import assert_same_tensors, small_agent, toy_transitions
+from support import assert_same_tensors, small_agent, toy_transitions
 
 from smac.agents.sac import SAC, SACConfig
 from smac.checkpoint import load_checkpoint, save_checkpoint

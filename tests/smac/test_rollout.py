@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests_support import small_agent
+from support import small_agent
 
 from smac.envs import make_env
 from smac.rollout import LockStep, episode_seeds, policy_noise

@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests_support import assert_same_tensors, described, small_agent
+from support import assert_same_tensors, described, small_agent
 
 from smac.checkpoint import load_checkpoint, save_checkpoint
 from smac.errors import UserError
