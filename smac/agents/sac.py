@@ -49,6 +49,17 @@ class SACConfig:
     backup_entropy: bool = False
     """Subtract alpha log pi(a'|s') from the target, as in the paper. Off in Cal-QL and WSRL."""
 
+    def __post_init__(self) -> None:
+        for name in ("ensemble", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        if not 0.0 <= self.discount < 1.0:
+            raise UserError(f"--discount must lie in [0, 1), got {self.discount}")
+        if any(width < 1 for width in self.hidden):
+            raise UserError(f"--hidden takes widths of at least 1, got {self.hidden}")
+        if self.initial_temperature <= 0.0:
+            raise UserError(f"--initial-temperature must be positive, got {self.initial_temperature}")
+
 
 def bellman_target(
     rewards: Tensor,
@@ -58,7 +69,7 @@ def bellman_target(
     alpha: Tensor | float,
     discount: float,
 ) -> Tensor:
-    """r + gamma * mask * (V(s') - alpha log pi(a'|s')), [stack, batch]; mask is 0 only where s' is terminal."""
+    """r + gamma * mask * (V(s') - alpha log pi(a'|s')), [stack, batch]; mask is 0 if s' is terminal."""
     return rewards + discount * masks * (next_values - alpha * next_log_probs)
 
 

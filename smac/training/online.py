@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from smac.checkpoint import Checkpoint
 from smac.data.replay import ReplayBuffer
 from smac.envs import make_env
 from smac.errors import UserError
+from smac.files import write_atomically
 from smac.streams import derive_seed
 from smac.tasks import Task
 from smac.training.recorder import Recorder, Schedule
@@ -97,9 +99,7 @@ def finetune(
         raise UserError(f"{len(checkpoints)} checkpoints for {len(agent.seeds)} seeds")
     switch(agent, checkpoints)
     for seed, checkpoint in zip(agent.seeds, checkpoints, strict=True):
-        path = run.checkpoint_path(seed, "offline")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(checkpoint.path, path)
+        write_atomically(run.checkpoint_path(seed, "offline"), partial(shutil.copyfile, checkpoint.path))
     history = [
         [*c.description.history, {k: v for k, v in asdict(c.description).items() if k != "history"}]
         for c in checkpoints

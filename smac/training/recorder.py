@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from smac.agents import AGENTS
 from smac.agents.sac import SAC
 from smac.checkpoint import Description, Moment, save_checkpoint
+from smac.errors import UserError
 from smac.tasks import Task
 from smac.training.evaluate import Evaluator
 from smac.training.metrics import RunningMeans
@@ -32,6 +33,13 @@ class Schedule:
     """Seed of the evaluation episodes."""
     trajectory_every: int = 0
     """Steps between two checkpoints in trajectory/; 0 for none."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            least = 0 if f.name in ("eval_seed", "trajectory_every", "warmup_steps") else 1
+            if getattr(self, f.name) < least:
+                option = f.name.replace("_", "-")
+                raise UserError(f"--{option} must be at least {least}, got {getattr(self, f.name)}")
 
 
 class Recorder:

@@ -191,6 +191,22 @@ def test_one_point(root, refused):
     assert "--episodes must be at least 1" in refused(landscape, "interpolate --episodes 0", *ends)
 
 
+def test_numbers_that_make_no_sense(root, refused):
+    pretrain = "pretrain --task pointmaze-umaze --algorithm smac"
+    data = ("--data-root", root / "data")
+    assert "--eval-every must be at least 1" in refused(smac, f"{pretrain} --eval-every 0", *data)
+    assert "--discount must lie in [0, 1)" in refused(smac, f"{pretrain} --discount 1.0", *data)
+    assert "--seeds must be at least 1" in refused(smac, f"{pretrain} --seeds 0", *data)
+    assert "--threads must be" in refused(smac, f"{pretrain} --threads 0", *data)
+    assert "--device nonsense" in refused(smac, f"{pretrain} --device nonsense", *data)
+    start = root / "smac/seed-0/offline.safetensors"
+    assert "--updates-per-step must be at least 1" in refused(
+        smac, "finetune --updates-per-step 0 --from", start
+    )
+    assert "tensor 'actor.net.hidden.0.weight'" in refused(smac, "finetune --hidden 9 9 --from", start)
+    assert "wander is a probability" in refused(smac, "data collect --task pointmaze-umaze --wander 2")
+
+
 def test_a_dataset_that_is_not_there_or_of_another_task(root, refused):
     data = ("--data-root", root / "data")
     message = refused(smac, "pretrain --task pointmaze-medium --algorithm smac", *data)

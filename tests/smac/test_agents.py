@@ -4,13 +4,15 @@ import dataclasses
 
 import pytest
 import torch
+from support import toy_transitions
 
 from smac.agents.cal_ql import CalQL, CalQLConfig, conservative_penalty
 from smac.agents.sac import SAC, SACConfig, bellman_target
 from smac.agents.smac import SMAC, SMACConfig, action_gradient, matching_points, score_matching_loss
-from smac.data.replay import Batch
+from smac.data.replay import Batch, OfflineData
 from smac.nets import CriticEnsemble, initialise
 from smac.streams import Streams
+from smac.training.offline import dataset_scores
 
 OBS, ACT = 3, 2
 SMALL = {"hidden": (16, 16), "batch_size": 8}
@@ -271,8 +273,7 @@ def test_matching_points():
 
 @pytest.mark.parametrize("form", ["normalised", "paper"])
 def test_after_score_matching_argmax_q_lies_at_the_data_mode(form):
-    """The data's actions are N(mode(s), 0.3^2) with mode(s) = s / 2, and the true score is used: uphill is
-    data.
+    """The data's actions are N(s / 2, 0.3^2) and their true score is used: uphill is toward the data.
 
     The paper's form gets the actor's temperature as tau; with a tau of its own it would switch itself off.
     """
@@ -292,11 +293,6 @@ def test_after_score_matching_argmax_q_lies_at_the_data_mode(form):
 
 
 def test_cached_scores_equal_fresh_ones():
-    from support import toy_transitions
-
-    from smac.data.replay import OfflineData
-    from smac.training.offline import dataset_scores
-
     agent = SMAC(SMACConfig(**SMALL, diffusion_hidden=(16,)), OBS, ACT, [0, 1])
     data = OfflineData(toy_transitions(100, OBS, ACT), [0, 1])
     data.outcomes = data.transitions.mc_returns

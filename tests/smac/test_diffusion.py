@@ -12,8 +12,7 @@ STD = 0.2
 
 
 def fit(actions_of, *, steps: int, seed: int = 0) -> DiffusionTrainer:
-    """Train on actions_of(observations, outcomes, noise) with observations and outcomes uniform in [-1,
-    1]."""
+    """Train on actions_of(observations, outcomes, noise); observations, outcomes ~ U(-1, 1)."""
     draws = Streams([seed], "toy")
     model = ActionDiffusion((1,), 1, 2, (64, 64))
     initialise(model, Streams([seed], "init").generators)
