@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def print_interpolation(result: Interpolation) -> None:
         ("B_mean", "barrier B_mean"),
     ):
         interval: Interval = getattr(report, name)
-        numbers.add_row(meaning, f"{interval.estimate:.1f}", f"{interval.lower:.1f} to {interval.upper:.1f}")
+        upper = f"{interval.upper:.1f}" if math.isfinite(interval.upper) else "∞"
+        numbers.add_row(meaning, f"{interval.estimate:.1f}", f"{interval.lower:.1f} to {upper}")
     numbers.add_row("margin", f"{report.margin:.1f}", result.margin.source)
     console.print(numbers)
     console.print(result.sentence, style="bold", markup=False)

@@ -223,6 +223,8 @@ def analyse_path(
     numbers = path_numbers(means, alphas, margin)
 
     silent = bool(np.all(path == path[0, 0]))
+    if silent:  # nothing varied, so nothing bounds what was not seen
+        depth = {name: Interval(found.estimate, 0.0, math.inf) for name, found in depth.items()}
     valley = "undecided" if silent else verdict(depth["V"], margin)
     monotone = "undecided" if silent else verdict(depth["DD"], margin, "monotone", "not monotone")
     reason = _reason(valley, depth["V"], margin, silent, episodes)

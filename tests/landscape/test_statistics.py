@@ -160,6 +160,8 @@ def test_one_repeated_number_carries_no_information(value: float) -> None:
     report = analyse_path(np.full((21, 50), value), GRID, margin=5)
     assert (report.verdict, report.monotone) == ("undecided", "undecided")
     assert "no information" in report.reason
+    assert (report.V.estimate, report.V.lower) == (0.0, 0.0)
+    assert math.isinf(report.V.upper)
     assert report.extra_episodes is None
 
 
