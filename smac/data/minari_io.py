@@ -31,10 +31,9 @@ REQUIREMENTS = ["gymnasium-robotics>=1.4", "mujoco<3.11", "smac-landscape"]
 
 def minari_root(root: Path | None) -> Path:
     """Folder of all datasets: `root`, else MINARI_DATASETS_PATH, else ~/.minari/datasets as Minari has it."""
-    if root is not None:
-        return Path(root)
-    named = os.environ.get("MINARI_DATASETS_PATH")
-    return Path(named) if named else Path.home() / ".minari" / "datasets"
+    named = root or os.environ.get("MINARI_DATASETS_PATH")
+    folder = Path(named) if named else Path.home() / ".minari" / "datasets"
+    return folder.resolve()  # Minari joins a relative path to itself
 
 
 def check_new_dataset(dataset_id: str, root: Path | None) -> Path:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from smac.data.transitions import Transitions
 from smac.streams import Streams
+from smac.trees import read_tree, write_tree
+
+EXPERIENCE = ("observations", "actions", "next_observations", "rewards", "masks")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,10 @@ class OfflineData:
 
 
 class ReplayBuffer:
-    """One ring of experience per seed, written in lock-step and resident on the device."""
+    """One ring of experience per seed, written in lock-step and resident on the device.
+
+    With a `folder` its state is saved there in segments, each experience once.
+    """
 
     def __init__(
         self,
@@ -70,15 +78,17 @@ class ReplayBuffer:
         observation_dim: int,
         action_dim: int,
         device: torch.device | str = "cpu",
+        folder: Path | None = None,
     ) -> None:
         shape = (len(seeds), capacity)
+        self.folder = folder
         self.stream = Streams(seeds, "replay/batches", device)
         self.observations = torch.zeros(*shape, observation_dim, device=device)
         self.actions = torch.zeros(*shape, action_dim, device=device)
         self.next_observations = torch.zeros(*shape, observation_dim, device=device)
         self.rewards = torch.zeros(*shape, device=device)
         self.masks = torch.zeros(*shape, device=device)
-        self.capacity, self.steps = capacity, 0
+        self.capacity, self.steps, self._stored = capacity, 0, 0
 
     def __len__(self) -> int:
         return min(self.steps, self.capacity)
@@ -110,3 +120,35 @@ class ReplayBuffer:
             rewards=self.rewards[seed, index],
             masks=self.masks[seed, index],
         )
+
+    def state(self) -> dict[str, Any]:
+        """Random streams and number of steps; the experience since the last call goes to the folder."""
+        assert self.folder is not None
+        if self.steps > self._stored:
+            index = torch.arange(max(self._stored, self.steps - self.capacity), self.steps)
+            segment = {name: getattr(self, name)[:, index % self.capacity] for name in EXPERIENCE}
+            write_tree(self.folder / f"{int(index[0]):010d}-{self.steps:010d}.safetensors", segment)
+            self._stored = self.steps
+            for path in self.folder.glob("*.safetensors"):
+                if segment_range(path)[1] <= self.steps - self.capacity:
+                    path.unlink()  # overwritten in the ring
+        return {"steps": self.steps, "stream": [g.get_state() for g in self.stream.generators]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Undo `state`, from the segments in the folder; later ones, of a lost future, are left out."""
+        assert self.folder is not None
+        self.steps = self._stored = state["steps"]
+        for generator, bits in zip(self.stream.generators, state["stream"], strict=True):
+            generator.set_state(bits)
+        for path in sorted(self.folder.glob("*.safetensors")):
+            first, end = segment_range(path)
+            if end <= self.steps:
+                index = torch.arange(first, end) % self.capacity
+                for name, values in read_tree(path).items():
+                    getattr(self, name)[:, index] = values.to(self.rewards.device)
+
+
+def segment_range(path: Path) -> tuple[int, int]:
+    """First step and end of a segment, from its name."""
+    first, end = path.stem.split("-")
+    return int(first), int(end)

@@ -32,9 +32,12 @@ class OfflineOptions(Schedule):
 def pretrain(run: Run, task: Task, agent: SAC, data: OfflineData, options: OfflineOptions) -> None:
     """Train `agent` on `data` and write `seed-*/offline.safetensors`."""
     if isinstance(agent, SMAC):
-        train_diffusion(run, task, agent, data, options.log_every)
-    recorder = Recorder(run, task, agent, "offline", options.steps, options)
-    for step in range(1, options.steps + 1):
+        train_diffusion(run, task, agent, data, options)
+    recorder = Recorder(run, task, agent, "offline", options.steps, options, {"data": data})
+    start = recorder.start()
+    if isinstance(agent, SMAC):
+        data.scores = dataset_scores(agent, data)
+    for step in range(start + 1, options.steps + 1):
         batch = data.sample(agent.config.batch_size)
         recorder.add(agent.update(batch))
         recorder.after(step, partial(diagnostics, agent, batch))
@@ -45,8 +48,8 @@ def diagnostics(agent: SAC, batch: Batch) -> dict[str, np.ndarray]:
     return {name: value.cpu().numpy() for name, value in agent.diagnostics(batch).items()}
 
 
-def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, log_every: int) -> None:
-    """Fit the model of the dataset's actions, freeze it, and cache its scores at every dataset action."""
+def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, options: OfflineOptions) -> None:
+    """Fit the model of the dataset's actions and freeze it."""
     config, transitions = agent.config, data.transitions
     data.outcomes = outcomes(config.outcome, transitions, horizon=task.horizon)
     agent.query_outcome = float(torch.quantile(data.outcomes, config.outcome_quantile))
@@ -59,16 +62,20 @@ def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, log_ev
         ema=config.diffusion_ema,
         device=agent.device,
     )
+    agent.diffusion = trainer.ema
+    if run.saved and run.saved["phase"] == "offline":
+        return  # trained before the interruption; the agent's state holds it
     means = RunningMeans()
-    for step in range(1, config.diffusion_steps + 1):
+    parts = {"trainer": trainer, "means": means, "data": data}
+    for step in range(run.restore("diffusion", parts) + 1, config.diffusion_steps + 1):
         batch = data.sample(config.batch_size)
         assert batch.outcomes is not None
         means.add(trainer.update(batch.observations, batch.actions, batch.outcomes))
-        if step == config.diffusion_steps or step % log_every == 0:
+        if step == config.diffusion_steps or step % options.log_every == 0:
             run.log("diffusion", step, agent.seeds, means.take())
+        if options.save_every and step % options.save_every == 0:
+            run.save("diffusion", step, parts)
         run.progress("diffusion", step, config.diffusion_steps)
-    agent.diffusion = trainer.ema
-    data.scores = dataset_scores(agent, data)
 
 
 def dataset_scores(agent: SMAC, data: OfflineData) -> torch.Tensor:

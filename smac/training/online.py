@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,14 +50,19 @@ class OnlineEnvs:
     """One training environment per seed, stepped in lock-step, each with its own random stream."""
 
     def __init__(self, task: Task, seeds: Sequence[int]) -> None:
-        self.envs = [make_env(task) for _ in seeds]
-        starts = [
-            env.reset(seed=derive_seed(seed, "online/env") % 2**31)[0]
-            for env, seed in zip(self.envs, seeds, strict=True)
-        ]
-        self.observations = np.stack(starts).astype(np.float32)
+        self.envs, self.seeds = [make_env(task) for _ in seeds], tuple(seeds)
+        self.episodes = [-1] * len(seeds)
+        self.actions: list[list[np.ndarray]] = [[] for _ in seeds]  # of the episode under way
+        self.observations = np.stack([self._reset(k) for k in range(len(seeds))])
         self.returns = np.zeros(len(seeds))
         self.finished: list[list[tuple[float, bool]]] = [[] for _ in seeds]
+
+    def _reset(self, k: int) -> np.ndarray:
+        """Begin the next episode of seed k, from a seed of its own: that and its actions are its state."""
+        self.episodes[k] += 1
+        self.actions[k] = []
+        seed = derive_seed(self.seeds[k], "online/env", self.episodes[k]) % 2**31
+        return np.asarray(self.envs[k].reset(seed=seed)[0], np.float32)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Next observations, rewards and terminations, [seeds, ...]; an ended episode then starts again.
@@ -68,11 +74,12 @@ class OnlineEnvs:
         for k, env in enumerate(self.envs):
             nexts[k], rewards[k], terminations[k], truncated, info = env.step(actions[k])
             self.observations[k] = nexts[k]
+            self.actions[k].append(actions[k].copy())
             self.returns[k] += rewards[k]
             if terminations[k] or truncated:
                 self.finished[k].append((self.returns[k], bool(info.get("success", False))))
                 self.returns[k] = 0.0
-                self.observations[k] = env.reset()[0]
+                self.observations[k] = self._reset(k)
         return nexts, rewards, terminations
 
     def take_finished(self) -> dict[str, np.ndarray]:
@@ -81,6 +88,26 @@ class OnlineEnvs:
         self.finished = [[] for _ in self.envs]
         means = np.array([p.mean(0) if len(p) else (np.nan, np.nan) for p in pairs])
         return {"train/episode_return": means[:, 0], "train/episode_success": means[:, 1]}
+
+    def state(self) -> dict[str, Any]:
+        """Per seed: the number of the episode under way, its actions so far, and the ones that ended."""
+        return {
+            "episodes": self.episodes,
+            "actions": [torch.from_numpy(np.array(a, np.float32)) for a in self.actions],
+            "returns": self.returns.tolist(),
+            "finished": self.finished,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Play the unfinished episodes again, action by action: simulators repeat themselves from a seed."""
+        for k, actions in enumerate(state["actions"]):
+            self.episodes[k] = state["episodes"][k] - 1
+            self.observations[k] = self._reset(k)
+            for action in actions.numpy():
+                self.observations[k] = self.envs[k].step(action)[0]
+                self.actions[k].append(action)
+        self.returns = np.array(state["returns"])
+        self.finished = [[(total, success) for total, success in f] for f in state["finished"]]
 
     def close(self) -> None:
         for env in self.envs:
@@ -104,12 +131,17 @@ def finetune(
         [*c.description.history, {k: v for k, v in asdict(c.description).items() if k != "history"}]
         for c in checkpoints
     ]
-    recorder = Recorder(run, task, agent, "online", options.steps, options, history)
     envs = OnlineEnvs(task, agent.seeds)
     capacity = min(options.buffer_size, options.steps)
-    buffer = ReplayBuffer(agent.seeds, capacity, agent.observation_dim, agent.action_dim, agent.device)
-    recorder.evaluate(0)
-    for step in range(1, options.steps + 1):
+    buffer = ReplayBuffer(
+        agent.seeds, capacity, agent.observation_dim, agent.action_dim, agent.device, run.replay_folder
+    )
+    parts = {"envs": envs, "buffer": buffer}
+    recorder = Recorder(run, task, agent, "online", options.steps, options, parts, history)
+    start = recorder.start()
+    if start == 0:
+        recorder.evaluate(0)
+    for step in range(start + 1, options.steps + 1):
         collect_step(agent, envs, buffer)
         if step > options.warmup_steps and len(buffer) >= agent.config.batch_size:
             for _ in range(options.updates_per_step):

@@ -33,17 +33,19 @@ class Schedule:
     """Seed of the evaluation episodes."""
     trajectory_every: int = 0
     """Steps between two checkpoints in trajectory/; 0 for none."""
+    save_every: int = 1_000
+    """Steps between two saved states, from which `smac resume` continues; 0 for none."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            least = 0 if f.name in ("eval_seed", "trajectory_every", "warmup_steps") else 1
+            least = 0 if f.name in ("eval_seed", "trajectory_every", "save_every", "warmup_steps") else 1
             if getattr(self, f.name) < least:
                 option = f.name.replace("_", "-")
                 raise UserError(f"--{option} must be at least {least}, got {getattr(self, f.name)}")
 
 
 class Recorder:
-    """Watches one phase of a run."""
+    """Watches one phase of a run. `parts` are what its saved state holds beside the agent and the means."""
 
     def __init__(
         self,
@@ -53,14 +55,20 @@ class Recorder:
         phase: Moment,
         steps: int,
         schedule: Schedule,
+        parts: Mapping[str, Any],
         history: Sequence[list[dict[str, Any]]] = (),
     ) -> None:
         self.run, self.task, self.agent, self.phase, self.steps = run, task, agent, phase, steps
         self.schedule, self.history = schedule, history
         self.means = RunningMeans()
+        self.parts = {"agent": agent, "means": self.means, **parts}
         self.evaluator = Evaluator(
             task, len(agent.seeds), schedule.eval_episodes, schedule.eval_seed, agent.device
         )
+
+    def start(self) -> int:
+        """The step to continue after: 0, or where an interrupted run's last state was taken."""
+        return self.run.restore(self.phase, self.parts)
 
     def add(self, metrics: Mapping[str, Tensor]) -> None:
         """Metrics of one update, per seed."""
@@ -80,11 +88,14 @@ class Recorder:
             self.run.log(self.phase, step, self.agent.seeds, metrics)
         if schedule.trajectory_every and step % schedule.trajectory_every == 0:
             self.save("trajectory", step, f"trajectory/step-{step:08d}")
+        if schedule.save_every and step % schedule.save_every == 0:
+            self.run.save(self.phase, step, self.parts)
         self.run.progress(self.phase, step, self.steps)
 
     def finish(self) -> None:
         """The phase's own checkpoint, `seed-*/offline` or `seed-*/online`."""
         self.save(self.phase, self.steps, self.phase)
+        self.run.forget_state()
         self.evaluator.close()
 
     def save(self, moment: Moment, step: int, name: str) -> None:

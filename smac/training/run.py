@@ -1,18 +1,26 @@
-"""A run directory: config.json, metrics.csv, progress.json and one folder of checkpoints per seed."""
+"""A run directory: config.json, metrics.csv, progress.json, and one folder of checkpoints per seed.
+
+While a run is going it also holds its state, from which a killed run continues bit for bit.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from smac.files import new_directory, write_json, write_text
+from smac.training.state import restore, state_of
+from smac.trees import read_tree, write_tree
+
+METRICS, STATE = "metrics.csv", "state.safetensors"
 
 PROGRESS_INTERVAL = 0.5  # seconds between two writes of progress.json
 
@@ -21,34 +29,93 @@ class Run:
     """Writes a run directory. metrics.csv holds no clock times: the same command gives the same file."""
 
     def __init__(self, directory: Path, config: Mapping[str, Any]) -> None:
-        self.directory = new_directory(directory)
+        self._begin(new_directory(directory))
+        write_json(directory / "config.json", config)
+
+    def _begin(self, directory: Path) -> None:
+        self.directory = directory
         self.rows: list[dict[str, str]] = []
         self.columns = ["phase", "step", "seed"]
         self.latest: dict[int, dict[str, float]] = {}
-        self._written = 0.0
-        write_json(directory / "config.json", config)
+        self.saved: dict[str, Any] | None = None
+        self._shown = 0.0
+
+    @classmethod
+    def reopen(cls, directory: Path) -> Self:
+        """A run that was interrupted, as of its last saved state; what it wrote after that is forgotten."""
+        run = cls.__new__(cls)
+        run._begin(directory)
+        if (directory / STATE).exists():
+            run.saved = saved = read_tree(directory / STATE)
+            run.columns, run.latest = saved["columns"], saved["latest"]
+            rows = read_metrics(directory)[: saved["rows"]] if saved["rows"] else []
+            run.rows = [{name: cell for name, cell in row.items() if cell} for row in rows]
+        run._write_rows()
+        return run
+
+    def save(self, phase: str, step: int, parts: Mapping[str, Any]) -> None:
+        """The state after `step`: the log so far, and all that changes in the parts while they train."""
+        tree = {
+            "phase": phase,
+            "step": step,
+            "rows": len(self.rows),
+            "columns": self.columns,
+            "latest": self.latest,
+            "parts": {name: part.state() if hasattr(part, "state") else state_of(part)
+                      for name, part in parts.items()},
+        }  # fmt: skip
+        write_tree(self.directory / STATE, tree)
+
+    def restore(self, phase: str, parts: Mapping[str, Any]) -> int:
+        """Put the saved state back into the parts of `phase`; returns the step it was taken after, or 0."""
+        if self.saved is None or self.saved["phase"] != phase:
+            return 0
+        for name, part in parts.items():
+            state = self.saved["parts"][name]
+            part.restore(state) if hasattr(part, "restore") else restore(part, state)
+        return self.saved["step"]
+
+    def forget_state(self) -> None:
+        """A finished run needs no state."""
+        (self.directory / STATE).unlink(missing_ok=True)
+        shutil.rmtree(self.replay_folder, ignore_errors=True)
+
+    @property
+    def replay_folder(self) -> Path:
+        return self.directory / "replay"
 
     def log(self, phase: str, step: int, seeds: Sequence[int], metrics: Mapping[str, np.ndarray]) -> None:
         """One row per seed; metrics are [seeds], NaN leaves the cell empty."""
-        for name in metrics:
-            if name not in self.columns:
-                self.columns.append(name)
+        new = [name for name in metrics if name not in self.columns]
+        self.columns += new
+        written = len(self.rows)
         for k, seed in enumerate(seeds):
             values = {name: float(value[k]) for name, value in metrics.items() if math.isfinite(value[k])}
             self.latest.setdefault(seed, {}).update(values)
             row = {"phase": phase, "step": str(step), "seed": str(seed)}
             self.rows.append(row | {name: f"{value:.9g}" for name, value in values.items()})
+        if new or not written:
+            self._write_rows()
+        else:
+            with (self.directory / METRICS).open("a", encoding="utf-8") as file:
+                file.write(self._as_csv(self.rows[written:], header=False))
+
+    def _write_rows(self) -> None:
+        write_text(self.directory / METRICS, self._as_csv(self.rows, header=True))
+
+    def _as_csv(self, rows: list[dict[str, str]], *, header: bool) -> str:
         text = io.StringIO()
         writer = csv.DictWriter(text, self.columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.directory / "metrics.csv", text.getvalue())
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
 
     def progress(self, phase: str, step: int, total: int) -> None:
         """Tell whoever watches how far the run is: twice a second at most, and at the end of a phase."""
         now = time.monotonic()
-        if step >= total or now - self._written > PROGRESS_INTERVAL:
-            self._written = now
+        if step >= total or now - self._shown > PROGRESS_INTERVAL:
+            self._shown = now
             write_json(self.directory / "progress.json", {"phase": phase, "step": step, "total": total})
 
     def checkpoint_path(self, seed: int, name: str) -> Path:
@@ -57,5 +124,5 @@ class Run:
 
 def read_metrics(directory: Path) -> list[dict[str, str]]:
     """The rows of metrics.csv as they were written."""
-    with (directory / "metrics.csv").open(newline="", encoding="utf-8") as file:
+    with (directory / METRICS).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

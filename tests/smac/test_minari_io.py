@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import gymnasium
 import minari
@@ -271,3 +272,11 @@ def test_import_command(tmp_path, capsys):
     assert find_dataset(DOOR.dataset, tmp_path / "out") == tmp_path / "out" / "smac" / "door-human-v0"
     with pytest.raises(UserError, match="nothing to import"):
         run(commands.Import, "--source", str(source), "--task", "pointmaze-umaze")
+
+
+def test_a_relative_root(episodes, tmp_path, monkeypatch):
+    """Minari joins a relative data path to itself; ours is made absolute first."""
+    monkeypatch.chdir(tmp_path)
+    write_dataset(episodes, task=UMAZE, dataset_id="here/maze-v0", root=Path("data"), provenance={})
+    assert len(read_dataset("here/maze-v0", UMAZE, Path("data"))) == len(episodes)
+    assert len(read_dataset("data/here/maze-v0", UMAZE)) == len(episodes)
