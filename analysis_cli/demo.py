@@ -29,14 +29,14 @@ NAMES = {"smac": "SMAC", "cal_ql": "Cal-QL"}
 # Small networks, large learning rates and few steps, so that it ends in minutes on two cores.
 FAST = (
     "--hidden 64 64 --actor-lr 1e-3 --critic-lr 1e-3 --temperature-lr 1e-3 --target-rate 0.01 "
-    "--initial-temperature 0.1 --steps 5000 --log-every 500 --eval-every 1000"
+    "--initial-temperature 0.1 --steps 4000 --log-every 500 --eval-every 1000"
 )
 PRETRAIN = {
     "smac": f"{FAST} --diffusion-steps 2000 --diffusion-hidden 64 64",
     "cal_ql": f"{FAST} --cql-actions 4",
 }
-FINETUNE = "--steps 5000 --eval-every 250 --log-every 250 --trajectory-every 500"
-LANDSCAPE = "--points 21 --episodes 150"
+FINETUNE = "--steps 4000 --eval-every 250 --log-every 250 --trajectory-every 500"
+LANDSCAPE = "--points 21 --episodes 100"
 POLL = 0.5  # seconds between two looks at a run's progress.json
 
 
