@@ -15,7 +15,8 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 from analysis_cli import data
 from analysis_cli.console import call, console
 from analysis_cli.train import Evaluate, Finetune, Pretrain, finetune_defaults, pretrain_defaults
-from smac.agents.sac import SACConfig
+from smac.agents import OFFLINE, ONLINE, agent_class
+from smac.agents.base import AgentConfig
 from smac.tasks import get_task, task_names
 
 
@@ -59,13 +60,16 @@ def option(arguments: Sequence[str], name: str, default: str) -> str:
 
 def _pretrain(arguments: Sequence[str]) -> Any:
     task, algorithm = option(arguments, "--task", ""), option(arguments, "--algorithm", "")
-    agent = pretrain_defaults(task, algorithm) if task and algorithm else SACConfig()
+    if task and algorithm:
+        agent = pretrain_defaults(task, algorithm)
+    else:
+        agent = agent_class(algorithm, OFFLINE).Config() if algorithm else AgentConfig()
     return Pretrain(task=tyro.MISSING, algorithm=tyro.MISSING, agent=agent)
 
 
 def _finetune(arguments: Sequence[str]) -> Any:
     start, algorithm = option(arguments, "--from", ""), option(arguments, "--algorithm", "sac")
-    agent = finetune_defaults(Path(start), algorithm) if start else SACConfig()
+    agent = finetune_defaults(Path(start), algorithm) if start else agent_class(algorithm, ONLINE).Config()
     return Finetune(start=tyro.MISSING, agent=agent)
 
 

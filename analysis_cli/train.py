@@ -20,8 +20,8 @@ from analysis_cli.console import (
     set_threads,
     wrote,
 )
-from smac.agents import OFFLINE, ONLINE, agent_class, default_config
-from smac.agents.sac import SACConfig
+from smac.agents import OFFLINE, ONLINE, agent_class, config_of, default_config
+from smac.agents.base import AgentConfig
 from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.minari_io import find_dataset, read_dataset
 from smac.data.replay import OfflineData
@@ -33,10 +33,13 @@ from smac.provenance import versions
 from smac.tasks import get_task
 from smac.training.evaluate import evaluate_checkpoint
 from smac.training.offline import OfflineOptions, pretrain
-from smac.training.online import OnlineOptions, finetune
+from smac.training.online import OnlineOptions, finetune, switch
 from smac.training.run import Run
 
-NETWORK = ("hidden", "activation", "layer_norm", "actor_layer_norm", "ensemble", "discount")
+# Fields of a configuration that a fine-tuned agent has from its checkpoint, as far as that has them
+NETWORK = (
+    "hidden", "activation", "actor_layer_norm", "discount", "critic_hidden", "layer_norm", "ensemble",
+)  # fmt: skip
 FAILURE_REWARD = -1.0  # of every task so far: success - 1
 
 
@@ -47,8 +50,8 @@ class Pretrain:
     task: str
     """Name of the task (`smac tasks`)."""
     algorithm: str
-    """smac or cal_ql."""
-    agent: tyro.conf.OmitArgPrefixes[SACConfig]
+    """bc, cql, cal_ql, iql, td3_bc or smac."""
+    agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
     offline: tyro.conf.OmitArgPrefixes[OfflineOptions] = field(default_factory=OfflineOptions)
     """Options of the offline phase."""
@@ -94,10 +97,10 @@ class Finetune:
 
     start: Annotated[Path, tyro.conf.arg(name="from")]
     """Checkpoint file, or a run directory: then every seed-*/offline.safetensors in it, as one stack."""
-    agent: tyro.conf.OmitArgPrefixes[SACConfig]
+    agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm; those of the networks are the checkpoint's."""
     algorithm: str = "sac"
-    """sac."""
+    """sac, td3 or td3_bc."""
     online: tyro.conf.OmitArgPrefixes[OnlineOptions] = field(default_factory=OnlineOptions)
     """Options of the online phase."""
     seed: int | None = None
@@ -120,7 +123,8 @@ class Finetune:
         if self.seed is not None:
             seeds = [self.seed + k for k in range(len(checkpoints))]
         agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, device)
-        agent.load_tensors([c.tensors for c in checkpoints])  # refuses a mismatch before anything is written
+        # refuses a mismatch before anything is written
+        switch(agent, checkpoints, initialise_critic=self.online.initialise_critic)
         out = self.out or default_directory("finetune", task.name, about.algorithm, self.algorithm)
         config = _config("finetune", self) | {"task": task.name, "pretrained_with": about.algorithm}
         with _run(out, config) as run:
@@ -147,6 +151,9 @@ class Evaluate:
         checkpoint = load_checkpoint(self.checkpoint)
         if self.episodes < 1:
             raise UserError(f"--episodes must be at least 1, got {self.episodes}")
+        kind = agent_class(checkpoint.description.algorithm)
+        if self.stochastic and kind.actor_kind == "deterministic":
+            raise UserError(f"--stochastic: the actor of {kind.label} is deterministic; leave it out")
         result = evaluate_checkpoint(
             checkpoint, episodes=self.episodes, seed=self.seed, stochastic=self.stochastic
         )
@@ -172,16 +179,16 @@ def starting_points(path: Path) -> list[Checkpoint]:
     return [load_checkpoint(file) for file in files]
 
 
-def pretrain_defaults(task: str, algorithm: str) -> SACConfig:
+def pretrain_defaults(task: str, algorithm: str) -> AgentConfig:
     return default_config(algorithm, get_task(task), OFFLINE)
 
 
-def finetune_defaults(start: Path, algorithm: str) -> SACConfig:
+def finetune_defaults(start: Path, algorithm: str) -> AgentConfig:
     """The online algorithm's defaults for the task, with the networks of the checkpoint."""
     about = starting_points(start)[0].description
     config = default_config(algorithm, get_task(about.task), ONLINE)
-    networks = {name: about.config[name] for name in NETWORK}
-    return replace(config, **networks | {"hidden": tuple(networks["hidden"])})
+    networks = {f.name: getattr(config_of(about), f.name) for f in fields(config_of(about))}
+    return replace(config, **{name: networks[name] for name in NETWORK if name in networks})
 
 
 def _config(command: str, options: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from landscape.policies import ActorSpec, stack_actor
 from smac.envs import make_env
-from smac.nets import TanhGaussianActor
+from smac.nets import Actor
 from smac.rollout import LockStep, Rollouts
 from smac.tasks import Task
 
@@ -29,7 +29,7 @@ _lock_steps: dict[str, LockStep] = {}  # per process: environments are built onc
 class _Padded:
     """A full stack of actors of which only the first rows have observations."""
 
-    def __init__(self, actor: TanhGaussianActor) -> None:
+    def __init__(self, actor: Actor) -> None:
         self.actor = actor
 
     def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ import torch
 from smac.agents import AGENTS
 from smac.checkpoint import Description, load_checkpoint
 from smac.errors import UserError
-from smac.nets import ACTIVATIONS, Activation, TanhGaussianActor
+from smac.nets import ACTIVATIONS, ACTORS, Activation, Actor, ActorKind
 
 ACTOR = "actor."
+HEAD_WEIGHT, HEAD_BIAS = "net.head.weight", "net.head.bias"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ActorSpec:
     hidden: tuple[int, ...]
     activation: Activation
     layer_norm: bool
+    kind: ActorKind = "tanh_gaussian"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class PolicyCheckpoint:
     description: Description
     spec: ActorSpec
     params: dict[str, np.ndarray]
+    converted: str | None = None  # what was done to the actor since it was read
 
     @property
     def name(self) -> str:
@@ -53,8 +56,8 @@ def load_policy(path: Path | str) -> PolicyCheckpoint:
         for name, tensor in checkpoint.tensors.items()
         if name.startswith(ACTOR)
     }
-    if not params:
-        raise UserError(f"{path}: holds no actor (no tensor named {ACTOR}...)")
+    if HEAD_BIAS not in params:
+        raise UserError(f"{path}: holds no actor (no tensor named {ACTOR}{HEAD_BIAS})")
     try:
         spec = ActorSpec(
             about.observation_dim,
@@ -62,6 +65,7 @@ def load_policy(path: Path | str) -> PolicyCheckpoint:
             tuple(about.config["hidden"]),
             about.config["activation"],
             about.config["actor_layer_norm"],
+            "deterministic" if len(params[HEAD_BIAS]) == about.action_dim else "tanh_gaussian",
         )
         ACTIVATIONS[spec.activation]
     except KeyError as error:
@@ -69,9 +73,40 @@ def load_policy(path: Path | str) -> PolicyCheckpoint:
     return PolicyCheckpoint(Path(path), about, spec, params)
 
 
-def stack_actor(spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]) -> TanhGaussianActor:
+def without_noise(policy: PolicyCheckpoint) -> PolicyCheckpoint:
+    """The policy of its mean actions: a tanh-Gaussian actor loses its rows of log_std, no more."""
+    if policy.spec.kind == "deterministic":
+        return policy
+    means = {name: policy.params[name][: policy.spec.action_dim].copy() for name in (HEAD_WEIGHT, HEAD_BIAS)}
+    return replace(
+        policy,
+        spec=replace(policy.spec, kind="deterministic"),
+        params=policy.params | means,
+        converted="tanh-Gaussian to deterministic: the rows of log_std are left out, the mean action is kept",
+    )
+
+
+def of_one_kind(
+    a: PolicyCheckpoint, b: PolicyCheckpoint, *, stochastic: bool
+) -> tuple[PolicyCheckpoint, PolicyCheckpoint]:
+    """Two policies with a line between them: where one is deterministic, both are.
+
+    Their mean actions stay the same. Sampled actions are then refused, as a deterministic actor has no noise.
+    """
+    silent = next((p for p in (a, b) if p.spec.kind == "deterministic"), None)
+    if silent is None:
+        return a, b
+    if stochastic:
+        raise UserError(
+            f"{silent.path}: the actor of {silent.name} is deterministic and has no noise to sample; "
+            "leave out --stochastic to compare mean actions"
+        )
+    return without_noise(a), without_noise(b)
+
+
+def stack_actor(spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]) -> Actor:
     """One actor with a stack of len(points), member by member the given parameters."""
-    actor = TanhGaussianActor(
+    actor = ACTORS[spec.kind](
         (len(points),),
         spec.observation_dim,
         spec.action_dim,

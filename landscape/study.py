@@ -11,7 +11,7 @@ import numpy as np
 
 from landscape.evaluate import evaluate
 from landscape.geometry import check_same_layout, distance, line, line_alphas
-from landscape.policies import PolicyCheckpoint, load_policy
+from landscape.policies import PolicyCheckpoint, load_policy, of_one_kind
 from landscape.statistics import PathReport, analyse_path, sentence
 from smac.errors import UserError
 from smac.files import write_atomically, write_json
@@ -116,6 +116,7 @@ def interpolate(
             f"{a.path} is of task {a.description.task} but {b.path} is of task {b.description.task}; "
             "compare two checkpoints of one task"
         )
+    a, b = of_one_kind(a, b, stochastic=stochastic)
     if a.spec != b.spec:
         raise UserError(
             f"{a.path} and {b.path} have actors of different architectures: {a.spec} and {b.spec}"
@@ -161,4 +162,6 @@ def _describe(policy: PolicyCheckpoint) -> dict[str, Any]:
         "moment": about.moment,
         "step": about.step,
         "seed": about.seed,
+        "actor": policy.spec.kind,
+        "converted": policy.converted,
     }

@@ -22,6 +22,17 @@ LOG_STD_RANGE = (-20.0, 2.0)
 ACTION_LIMIT = 1.0 - 1e-5  # data actions are clipped to it before atanh
 
 
+def stacked_affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x [*stack, batch, in], weight [*stack, out, in], bias [*stack, out] -> [*stack, batch, out]."""
+    *stack, out_features, in_features = weight.shape
+    y = torch.baddbmm(
+        bias.reshape(-1, 1, out_features),
+        x.reshape(-1, x.shape[-2], in_features),
+        weight.reshape(-1, out_features, in_features).transpose(1, 2),
+    )
+    return y.reshape(*stack, x.shape[-2], out_features)
+
+
 class StackedLinear(nn.Module):
     """K affine maps at once: x [*stack, batch, in] -> [*stack, batch, out]."""
 
@@ -31,13 +42,14 @@ class StackedLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(*stack, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        *stack, out_features, in_features = self.weight.shape
-        y = torch.baddbmm(
-            self.bias.reshape(-1, 1, out_features),
-            x.reshape(-1, x.shape[-2], in_features),
-            self.weight.reshape(-1, out_features, in_features).transpose(1, 2),
-        )
-        return y.reshape(*stack, x.shape[-2], out_features)
+        return stacked_affine(x, self.weight, self.bias)
+
+    def first(self, x: Tensor, outputs: int) -> Tensor:
+        """Only the first `outputs` outputs, bit for bit those of a map that has no others.
+
+        Taking them out of the full product is not: BLAS sums in an order that depends on the shapes.
+        """
+        return stacked_affine(x, self.weight[..., :outputs, :].contiguous(), self.bias[..., :outputs])
 
 
 class StackedLayerNorm(nn.Module):
@@ -74,12 +86,20 @@ class StackedMLP(nn.Module):
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head sees, [*stack, batch, width]."""
         for i, layer in enumerate(self.hidden):
             x = layer(x)
             if self.norms:
                 x = self.norms[i](x)
             x = self.activation(x)
-        return self.head(x)
+        return x
+
+    def first(self, x: Tensor, outputs: int) -> Tensor:
+        """Only the first `outputs` outputs, from a matrix product that never sees the other rows."""
+        return self.head.first(self.features(x), outputs)
 
 
 def initialise(module: nn.Module, generators: Sequence[torch.Generator]) -> None:
@@ -119,6 +139,7 @@ class TanhGaussianActor(nn.Module):
         layer_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.action_dim = action_dim
         self.net = StackedMLP(
             stack, observation_dim, hidden, 2 * action_dim, activation=activation, layer_norm=layer_norm
         )
@@ -129,9 +150,14 @@ class TanhGaussianActor(nn.Module):
         return mean, log_std.clamp(*LOG_STD_RANGE)
 
     def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The action at `noise` (standard normal), or tanh of the mean without one."""
+        """The action at `noise` (standard normal), or tanh of the mean without one.
+
+        The mean action is bit for bit that of the deterministic actor with the same mean rows.
+        """
+        if noise is None:
+            return torch.tanh(self.net.first(observations, self.action_dim))
         mean, log_std = self(observations)
-        return torch.tanh(mean if noise is None else mean + log_std.exp() * noise)
+        return torch.tanh(mean + log_std.exp() * noise)
 
     def sample(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Reparametrised actions [*stack, batch, action] and their log-densities [*stack, batch].
@@ -178,6 +204,14 @@ class DeterministicActor(nn.Module):
     def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
         """The same action with and without noise: a deterministic policy has none of its own."""
         return self(observations)
+
+
+ActorKind = Literal["tanh_gaussian", "deterministic"]
+Actor = TanhGaussianActor | DeterministicActor
+ACTORS: dict[ActorKind, type[Actor]] = {
+    "tanh_gaussian": TanhGaussianActor,
+    "deterministic": DeterministicActor,
+}
 
 
 class CriticEnsemble(nn.Module):

@@ -60,9 +60,21 @@ class Task:
         return (returns - self.random_return) / (self.expert_return - self.random_return)
 
 
-_POINTMAZE: Mapping[str, Mapping[str, Any]] = {"all": {"hidden": (128, 128), "batch_size": 128}}
-# Cal-QL's Adroit settings (Nakamoto et al. 2023): 512 wide, fixed penalty weight 1
-_ADROIT: Mapping[str, Mapping[str, Any]] = {"all": {"hidden": (512, 512)}, "cal_ql": {"cql_alpha": 1.0}}
+# IQL's AntMaze settings (Kostrikov et al. 2022): sparse rewards of -1 and 0
+_POINTMAZE: Mapping[str, Mapping[str, Any]] = {
+    "all": {"hidden": (128, 128), "batch_size": 128},
+    "iql": {"expectile": 0.9, "inverse_temperature": 10.0},
+}
+# Adroit settings: Cal-QL (Nakamoto et al. 2023) for CQL and Cal-QL, WSRL (Zhou et al. 2025) for SAC,
+# Kostrikov et al. (2022) for IQL; their actor is 512 x 2 and their critics 512 x 3
+_CONSERVATIVE = {"cql_alpha": 1.0, "actor_lr": 1e-4, "temperature_lr": 1e-4}
+_ADROIT: Mapping[str, Mapping[str, Any]] = {
+    "all": {"hidden": (512, 512), "critic_hidden": (512, 512, 512)},
+    "cql": _CONSERVATIVE,
+    "cal_ql": _CONSERVATIVE,
+    "iql": {"expectile": 0.7, "inverse_temperature": 0.5},
+    "sac": {"actor_lr": 1e-4, "temperature_lr": 1e-4},
+}
 
 _TASKS = {
     task.name: task

@@ -3,12 +3,39 @@
 import numpy as np
 import torch
 
-from smac.agents import agent_class
+from smac.agents import AGENTS, agent_class
+from smac.agents.base import Agent
 from smac.checkpoint import Description
+from smac.data.replay import Batch
 from smac.data.transitions import Episode, Transitions
 from smac.envs import env_spec
+from smac.streams import Streams
 from smac.tasks import get_task
 from smac.training.recorder import describe
+
+OBS, ACT = 3, 2
+SMALL = {"hidden": (16, 16), "batch_size": 8}
+SMALLER = {"cql": {"cql_actions": 3}, "cal_ql": {"cql_actions": 3}, "smac": {"diffusion_hidden": (16,)}}
+
+
+def random_batch(seeds: list[int], size: int = 8, purpose: str = "batch") -> Batch:
+    draws = Streams(seeds, purpose)
+    return Batch(
+        observations=draws.normal(size, OBS),
+        actions=1.8 * draws.uniform(size, ACT) - 0.9,
+        next_observations=draws.normal(size, OBS),
+        rewards=-draws.uniform(size),
+        masks=(draws.uniform(size) > 0.2).float(),
+        mc_returns=-5 * draws.uniform(size),
+        outcomes=draws.normal(size),
+        scores=draws.normal(size, ACT),
+    )
+
+
+def toy_agent(algorithm: str, seeds: list[int], **options: object) -> Agent:
+    """An agent with small networks for `random_batch`."""
+    kind = AGENTS[algorithm]
+    return kind(kind.Config(**SMALL | SMALLER.get(algorithm, {}) | options), OBS, ACT, seeds)
 
 
 def toy_transitions(count: int, observation_dim: int, action_dim: int) -> Transitions:

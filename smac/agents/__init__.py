@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from smac.agents.base import Agent, AgentConfig
+from smac.agents.bc import BC
 from smac.agents.cal_ql import CalQL
-from smac.agents.sac import SAC, SACConfig
+from smac.agents.cql import CQL
+from smac.agents.iql import IQL
+from smac.agents.sac import SAC
 from smac.agents.smac import SMAC
+from smac.agents.td3 import TD3
+from smac.agents.td3_bc import TD3BC
 from smac.checkpoint import Description
 from smac.errors import UserError
 from smac.tasks import Task
 
-OFFLINE: dict[str, type[SAC]] = {"smac": SMAC, "cal_ql": CalQL}
-ONLINE: dict[str, type[SAC]] = {"sac": SAC}
-AGENTS = OFFLINE | ONLINE
+Registry = Mapping[str, type[Agent]]
+
+OFFLINE: Registry = {"bc": BC, "cql": CQL, "cal_ql": CalQL, "iql": IQL, "td3_bc": TD3BC, "smac": SMAC}
+ONLINE: Registry = {"sac": SAC, "td3": TD3, "td3_bc": TD3BC}
+AGENTS: Registry = {**OFFLINE, **ONLINE}
 
 
-def agent_class(algorithm: str, among: dict[str, type[SAC]] = AGENTS) -> type[SAC]:
+def agent_class(algorithm: str, among: Registry = AGENTS) -> type[Agent]:
     if algorithm not in among:
         raise UserError(f"unknown algorithm {algorithm!r}: choose from {', '.join(among)}")
     return among[algorithm]
 
 
-def default_config(algorithm: str, task: Task, among: dict[str, type[SAC]] = AGENTS) -> SACConfig:
+def default_config(algorithm: str, task: Task, among: Registry = AGENTS) -> AgentConfig:
     """The algorithm's configuration with the task's own defaults in it."""
-    overrides: dict[str, Any] = dict(task.defaults.get("all", {})) | dict(task.defaults.get(algorithm, {}))
-    return agent_class(algorithm, among).Config(**overrides)
+    kind = agent_class(algorithm, among).Config
+    names = {f.name for f in fields(kind)}
+    shared = {name: value for name, value in task.defaults.get("all", {}).items() if name in names}
+    return kind(**shared | dict(task.defaults.get(algorithm, {})))
 
 
-def config_of(description: Description) -> SACConfig:
+def config_of(description: Description) -> AgentConfig:
     """The configuration that a checkpoint carries; JSON's lists become tuples again."""
     kind = agent_class(description.algorithm).Config
     names = {f.name for f in fields(kind)}

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smac.agents.sac import SAC, Metrics, SACConfig
+from smac.agents.base import Metrics
+from smac.agents.sac import SAC, SACConfig
 from smac.data.replay import Batch
 from smac.data.transitions import OutcomeKind
 from smac.diffusion import ActionDiffusion

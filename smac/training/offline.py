@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from smac.agents.sac import SAC
+from smac.agents.base import Agent
 from smac.agents.smac import SMAC
 from smac.data.replay import Batch, OfflineData
 from smac.data.transitions import outcomes
@@ -29,7 +29,7 @@ class OfflineOptions(Schedule):
     """Gradient steps of the agent."""
 
 
-def pretrain(run: Run, task: Task, agent: SAC, data: OfflineData, options: OfflineOptions) -> None:
+def pretrain(run: Run, task: Task, agent: Agent, data: OfflineData, options: OfflineOptions) -> None:
     """Train `agent` on `data` and write `seed-*/offline.safetensors`."""
     if isinstance(agent, SMAC):
         train_diffusion(run, task, agent, data, options)
@@ -44,7 +44,7 @@ def pretrain(run: Run, task: Task, agent: SAC, data: OfflineData, options: Offli
     recorder.finish()
 
 
-def diagnostics(agent: SAC, batch: Batch) -> dict[str, np.ndarray]:
+def diagnostics(agent: Agent, batch: Batch) -> dict[str, np.ndarray]:
     return {name: value.cpu().numpy() for name, value in agent.diagnostics(batch).items()}
 
 

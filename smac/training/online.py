@@ -1,4 +1,4 @@
-"""The switch and the online phase: plain SAC from any of our checkpoints, with an empty buffer."""
+"""The switch and the online phase: an online agent from any of our checkpoints, with an empty buffer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from smac.agents.sac import SAC
+from smac.agents.base import Agent
+from smac.agents.convert import convert
 from smac.checkpoint import Checkpoint
 from smac.data.replay import ReplayBuffer
 from smac.envs import make_env
@@ -33,6 +34,8 @@ class OnlineOptions(Schedule):
     """Gradient steps per environment step."""
     warmup_steps: int = 0
     """Environment steps with the checkpoint's policy before the first update (WSRL)."""
+    initialise_critic: bool = False
+    """Begin with new critics if the checkpoint has none, as after behaviour cloning."""
     buffer_size: int = 1_000_000
     """Transitions the replay buffer holds, per seed; the oldest go first."""
     eval_every: int = 500
@@ -41,9 +44,14 @@ class OnlineOptions(Schedule):
     """Steps between two checkpoints in trajectory/; 0 for none."""
 
 
-def switch(agent: SAC, checkpoints: Sequence[Checkpoint]) -> None:
-    """Carry actor, critics, targets and temperature over; optimisers start afresh."""
-    agent.load_tensors([checkpoint.tensors for checkpoint in checkpoints])
+def switch(agent: Agent, checkpoints: Sequence[Checkpoint], *, initialise_critic: bool = False) -> None:
+    """Carry actor, critics, targets and temperature over, converted if need be; optimisers start afresh."""
+    agent.load_tensors(
+        [
+            convert(checkpoint.tensors, agent.tensors(k), initialise_critic=initialise_critic)
+            for k, checkpoint in enumerate(checkpoints)
+        ]
+    )
 
 
 class OnlineEnvs:
@@ -115,7 +123,7 @@ class OnlineEnvs:
 
 
 def finetune(
-    run: Run, task: Task, agent: SAC, checkpoints: Sequence[Checkpoint], options: OnlineOptions
+    run: Run, task: Task, agent: Agent, checkpoints: Sequence[Checkpoint], options: OnlineOptions
 ) -> None:
     """Fine-tune `agent` from `checkpoints`, one per seed.
 
@@ -124,7 +132,7 @@ def finetune(
     """
     if len(checkpoints) != len(agent.seeds):
         raise UserError(f"{len(checkpoints)} checkpoints for {len(agent.seeds)} seeds")
-    switch(agent, checkpoints)
+    switch(agent, checkpoints, initialise_critic=options.initialise_critic)
     for seed, checkpoint in zip(agent.seeds, checkpoints, strict=True):
         write_atomically(run.checkpoint_path(seed, "offline"), partial(shutil.copyfile, checkpoint.path))
     history = [
@@ -152,11 +160,10 @@ def finetune(
 
 
 @torch.no_grad()
-def collect_step(agent: SAC, envs: OnlineEnvs, buffer: ReplayBuffer) -> None:
-    """One environment step per seed with the current stochastic policy."""
+def collect_step(agent: Agent, envs: OnlineEnvs, buffer: ReplayBuffer) -> None:
+    """One environment step per seed with the agent's exploring policy."""
     observations = torch.from_numpy(envs.observations.copy()).to(agent.device)
-    noise = agent.noise.normal(1, agent.action_dim)
-    actions = agent.actor.act(observations.unsqueeze(1), noise).squeeze(1)
+    actions = agent.explore(observations)
     nexts, rewards, terminations = envs.step(actions.cpu().numpy())
     to = agent.device
     buffer.add(

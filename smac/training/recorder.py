@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from smac.agents import AGENTS
-from smac.agents.sac import SAC
+from smac.agents.base import Agent
 from smac.checkpoint import Description, Moment, save_checkpoint
 from smac.errors import UserError
 from smac.tasks import Task
@@ -39,7 +39,7 @@ class Schedule:
     def __post_init__(self) -> None:
         for f in fields(self):
             least = 0 if f.name in ("eval_seed", "trajectory_every", "save_every", "warmup_steps") else 1
-            if getattr(self, f.name) < least:
+            if not isinstance(getattr(self, f.name), bool) and getattr(self, f.name) < least:
                 option = f.name.replace("_", "-")
                 raise UserError(f"--{option} must be at least {least}, got {getattr(self, f.name)}")
 
@@ -51,7 +51,7 @@ class Recorder:
         self,
         run: Run,
         task: Task,
-        agent: SAC,
+        agent: Agent,
         phase: Moment,
         steps: int,
         schedule: Schedule,
@@ -109,7 +109,7 @@ class Recorder:
             save_checkpoint(self.run.checkpoint_path(seed, name), self.agent.tensors(k), description)
 
 
-def describe(agent: SAC, task: Task, moment: Moment, step: int, k: int) -> Description:
+def describe(agent: Agent, task: Task, moment: Moment, step: int, k: int) -> Description:
     """What the checkpoint of the agent's k-th seed says of itself."""
     return Description(
         task=task.name,

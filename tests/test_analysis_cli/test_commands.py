@@ -175,9 +175,9 @@ def test_an_unknown_task_or_algorithm(root, refused):
     assert "did you mean 'pointmaze-umaze'" in refused(smac, "data collect --task pointmaze-umazes")
     assert "unknown task 'maze'" in refused(smac, "pretrain --task maze --algorithm smac", *data)
     message = refused(smac, "pretrain --task pointmaze-umaze --algorithm sac", *data)
-    assert "choose from smac, cal_ql" in message
+    assert "choose from bc, cql, cal_ql, iql, td3_bc, smac" in message
     message = refused(smac, "finetune --algorithm smac --from", root / "smac/seed-0/offline.safetensors")
-    assert "choose from sac" in message
+    assert "choose from sac, td3, td3_bc" in message
 
 
 def test_one_point(root, refused):

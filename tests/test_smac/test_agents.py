@@ -4,43 +4,23 @@ import dataclasses
 
 import pytest
 import torch
-from support import toy_transitions
+from support import ACT, OBS, SMALL, assert_same_tensors, random_batch, toy_agent, toy_transitions
 
-from smac.agents.cal_ql import CalQL, CalQLConfig, conservative_penalty
-from smac.agents.sac import SAC, SACConfig, bellman_target
+from smac.agents import AGENTS
+from smac.agents.base import bellman_target
+from smac.agents.sac import SAC, SACConfig
 from smac.agents.smac import SMAC, SMACConfig, action_gradient, matching_points, score_matching_loss
 from smac.data.replay import Batch, OfflineData
+from smac.errors import UserError
 from smac.nets import CriticEnsemble, initialise
 from smac.streams import Streams
 from smac.training.offline import dataset_scores
-
-OBS, ACT = 3, 2
-SMALL = {"hidden": (16, 16), "batch_size": 8}
-
-
-def random_batch(seeds: list[int], size: int = 8, purpose: str = "batch") -> Batch:
-    draws = Streams(seeds, purpose)
-    return Batch(
-        observations=draws.normal(size, OBS),
-        actions=1.8 * draws.uniform(size, ACT) - 0.9,
-        next_observations=draws.normal(size, OBS),
-        rewards=-draws.uniform(size),
-        masks=(draws.uniform(size) > 0.2).float(),
-        mc_returns=-5 * draws.uniform(size),
-        outcomes=draws.normal(size),
-        scores=draws.normal(size, ACT),
-    )
+from smac.training.state import restore, state_of
+from smac.trees import read_tree, write_tree
 
 
 def one(batch: Batch, k: int) -> Batch:
     return Batch(*(getattr(batch, f.name)[k : k + 1] for f in dataclasses.fields(batch)))
-
-
-AGENTS = {
-    "sac": (SAC, SACConfig(**SMALL)),
-    "cal_ql": (CalQL, CalQLConfig(**SMALL, cql_actions=3)),
-    "smac": (SMAC, SMACConfig(**SMALL, diffusion_hidden=(16,))),
-}
 
 
 # ---- the Bellman error ---------------------------------------------------------------------------------
@@ -77,10 +57,18 @@ def test_the_actor_step_leaves_the_critics_untouched():
     assert all(p.grad is None for p in agent.critic.parameters())
 
 
-@pytest.mark.parametrize("name", AGENTS)
-def test_seed_k_alone_equals_seed_k_in_a_stack(name):
-    kind, config = AGENTS[name]
-    together, alone = kind(config, OBS, ACT, [3, 4, 5]), kind(config, OBS, ACT, [4])
+VARIANTS = {
+    **{name: (name, {}) for name in AGENTS},
+    "sac with a random subset": ("sac", {"ensemble": 4, "target_subset": 2, "actor_value": "mean"}),
+    "cql with a gap": ("cql", {"cql_gap": 0.8}),
+    "iql with a decay": ("iql", {"actor_decay_steps": 60}),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_seed_k_alone_equals_seed_k_in_a_stack(variant):
+    name, options = VARIANTS[variant]
+    together, alone = toy_agent(name, [3, 4, 5], **options), toy_agent(name, [4], **options)
     for step in range(50):
         batch = random_batch([3, 4, 5], purpose=f"batch {step}")
         together.update(batch)
@@ -89,6 +77,66 @@ def test_seed_k_alone_equals_seed_k_in_a_stack(name):
     assert left.keys() == right.keys()
     for key in left:
         torch.testing.assert_close(left[key], right[key], atol=1e-4, rtol=1e-4, msg=key)
+    observations = random_batch([3, 4, 5]).observations[:, 0]
+    both, one_seed = together.explore(observations), alone.explore(observations[1:2])
+    torch.testing.assert_close(both[1], one_seed[0], atol=1e-4, rtol=1e-4)
+    assert both.shape == (3, ACT)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_agent_continues_bit_for_bit_from_its_saved_state(variant, tmp_path):
+    """After an odd number of updates, so that TD3's delay and IQL's decay are in the middle of something."""
+    name, options = VARIANTS[variant]
+    agent, again = toy_agent(name, [0, 1], **options), toy_agent(name, [0, 1], **options)
+    for step in range(3):
+        agent.update(random_batch([0, 1], purpose=f"batch {step}"))
+    restore(again, read_tree(write_tree(tmp_path / "state", state_of(agent))))
+    for step in range(3, 6):
+        for one_of_two in (agent, again):
+            one_of_two.update(random_batch([0, 1], purpose=f"batch {step}"))
+    assert_same_tensors(agent.tensors(1), again.tensors(1))
+    observations = random_batch([0, 1]).observations[:, 0]
+    assert torch.equal(agent.explore(observations), again.explore(observations))
+
+
+def test_the_target_is_the_minimum_over_a_random_subset_of_each_seed():
+    agent = toy_agent("sac", [0, 1], ensemble=5, target_subset=2)
+    q = torch.arange(5.0).view(1, 5, 1).expand(2, 5, 8)
+    picks = torch.stack([agent.pessimistic(q)[:, 0] for _ in range(2000)])
+    for k in range(2):
+        # the smaller of two of 0..4: P(0) = 4/10, P(1) = 3/10, P(2) = 2/10, P(3) = 1/10
+        shares = torch.bincount(picks[:, k].long(), minlength=5) / 2000
+        torch.testing.assert_close(shares, torch.tensor([0.4, 0.3, 0.2, 0.1, 0.0]), atol=0.04, rtol=0)
+    assert not torch.equal(picks[:, 0], picks[:, 1])
+    everyone = toy_agent("sac", [0, 1], ensemble=5)
+    assert everyone.pessimistic(q).max() == 0
+
+
+def test_what_the_actor_climbs():
+    q = torch.tensor([[[3.0], [1.0], [5.0]]])
+    for choice, value in (("min", 1.0), ("mean", 3.0), ("first", 3.0)):
+        agent = toy_agent("sac", [0], ensemble=3, actor_value=choice)
+        assert agent.climbed(q).item() == value
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ensemble": 2, "target_subset": 3}, "--target-subset must lie between 1 and --ensemble 2"),
+        ({"ensemble": 0}, "--ensemble must be at least 1"),
+        ({"critic_hidden": (0,)}, "--critic-hidden"),
+        ({"initial_temperature": 0.0}, "--initial-temperature must be positive"),
+    ],
+)
+def test_senseless_options_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        SACConfig(**options)
+
+
+def test_critics_may_have_other_widths_than_the_actor():
+    tensors = toy_agent("sac", [0], critic_hidden=(32, 16, 8)).tensors(0)
+    assert tensors["critic.net.hidden.0.weight"].shape == (2, 32, OBS + ACT)
+    assert tensors["actor.net.hidden.0.weight"].shape == (16, OBS)
 
 
 def test_targets_follow_slowly():
@@ -100,94 +148,6 @@ def test_targets_follow_slowly():
     agent.update_targets()
     for old, new in zip(before, agent.target.parameters(), strict=True):
         torch.testing.assert_close(new, old + 0.25)
-
-
-# ---- Cal-QL --------------------------------------------------------------------------------------------
-
-
-def penalty_inputs() -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    shapes = [(6,), (6, 3), (6, 4), (6, 3), (6, 4)]
-    return [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes]
-
-
-def test_penalty_gradient_against_finite_differences():
-    q_data, q_random, q_policy, d_random, d_policy = penalty_inputs()
-    for q in (q_data, q_random, q_policy):
-        q.requires_grad_(True)
-    mc = torch.full((6,), -0.3, dtype=torch.float64)
-
-    def total(*q: torch.Tensor) -> torch.Tensor:
-        return conservative_penalty(*q, d_random, d_policy, mc)
-
-    assert torch.autograd.gradcheck(total, (q_data, q_random, q_policy), eps=1e-6, atol=1e-6)
-    (gradient,) = torch.autograd.grad(total(q_data, q_random, q_policy).sum(), q_random)
-    assert gradient.abs().min() > 0  # a public code base has a penalty without a gradient
-
-
-def test_calibration_clamps_policy_actions_only():
-    q_data, q_random, q_policy, d_random, d_policy = penalty_inputs()
-    high = torch.full((6,), 50.0, dtype=torch.float64)  # above every value
-    lifted = conservative_penalty(q_data, q_random, q_policy, d_random, d_policy, high)
-    q_all = torch.full_like(q_policy, 50.0)
-    torch.testing.assert_close(
-        lifted, conservative_penalty(q_data, q_random, q_all, d_random, d_policy, None)
-    )
-    low = torch.full((6,), -50.0, dtype=torch.float64)
-    plain = conservative_penalty(q_data, q_random, q_policy, d_random, d_policy, None)
-    torch.testing.assert_close(
-        conservative_penalty(q_data, q_random, q_policy, d_random, d_policy, low), plain
-    )
-
-
-def test_clamped_policy_values_are_not_pushed_down():
-    q_data, q_random, q_policy, d_random, d_policy = penalty_inputs()
-    q_policy.requires_grad_(True)
-    q_random.requires_grad_(True)
-    mc = torch.zeros(6, dtype=torch.float64)
-    conservative_penalty(q_data, q_random, q_policy, d_random, d_policy, mc).sum().backward()
-    below = q_policy.detach() < 0
-    assert below.any()
-    assert not below.all()
-    assert q_policy.grad[below].abs().max() == 0
-    assert q_policy.grad[~below].min() > 0
-    assert q_random.grad.min() > 0
-
-
-def test_penalty_of_the_agent_equals_a_loop():
-    """The batched penalty is the one computed state by state from the same noise."""
-    config = CalQLConfig(**SMALL, cql_actions=3)
-    agent, batch = CalQL(config, OBS, ACT, [0]), random_batch([0])
-    penalty = agent.penalty(batch)
-    noise = Streams([0], "agent/noise")
-    random = 2 * noise.uniform(24, ACT) - 1
-    here = agent.actor.sample(batch.observations, noise.normal(24, ACT))
-    there = agent.actor.sample(batch.next_observations, noise.normal(24, ACT))
-    for b in range(8):
-        rows = slice(3 * b, 3 * b + 3)
-        state = batch.observations[:, b : b + 1].expand(-1, 3, -1)
-        q = [agent.critic(state, a[:, rows])[0] for a in (random, here[0], there[0])]
-        floor = batch.mc_returns[0, b]
-        parts = [
-            q[0] + 2 * torch.log(torch.tensor(2.0)),
-            q[1].clamp_min(floor) - here[1][0, rows],
-            q[2].clamp_min(floor) - there[1][0, rows],
-        ]
-        q_data = agent.critic(batch.observations[:, b : b + 1], batch.actions[:, b : b + 1])[0, :, 0]
-        torch.testing.assert_close(penalty[0, :, b], torch.logsumexp(torch.cat(parts, -1), -1) - q_data)
-
-
-def test_max_target_backup_takes_the_best_of_the_twin_minima():
-    agent = CalQL(CalQLConfig(**SMALL, cql_actions=4), OBS, ACT, [0])
-    batch = random_batch([0])
-    target = agent.target_values(batch)
-    noise = Streams([0], "agent/noise").normal(32, ACT)
-    actions, _ = agent.actor.sample(batch.next_observations, noise)
-    for b in range(8):
-        state = batch.next_observations[:, b : b + 1].expand(-1, 4, -1)
-        best = agent.target(state, actions[:, 4 * b : 4 * b + 4]).amin(-2).max()
-        expected = batch.rewards[0, b] + 0.99 * batch.masks[0, b] * best
-        torch.testing.assert_close(target[0, b], expected)
 
 
 # ---- SMAC ----------------------------------------------------------------------------------------------

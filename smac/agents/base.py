@@ -1,0 +1,275 @@
+"""What every agent has: networks of a stack of seeds, optimisers, exploration, and state by name.
+
+An algorithm adds its losses. A loss returns its value per seed, [seeds], and metrics per seed; summing over
+seeds before the backward pass leaves each seed's gradients exactly as they would be alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from smac.data.replay import Batch
+from smac.errors import UserError
+from smac.nets import ACTORS, Activation, Actor, ActorKind, CriticEnsemble, initialise
+from smac.streams import Streams
+
+Metrics = dict[str, Tensor]
+ActorValue = Literal["min", "mean", "first"]
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the hidden layers of actor and critics."""
+    activation: Activation = "silu"
+    """Activation of actor and critics. With ReLU, L_SM gives the critics' biases no gradient."""
+    actor_layer_norm: bool = False
+    """LayerNorm after every hidden affine map of the actor."""
+    discount: float = 0.99
+    """gamma."""
+    batch_size: int = 256
+    """Transitions in a batch, per seed."""
+    actor_lr: float = 3e-4
+    """Adam's learning rate for the actor."""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "batch_size")
+        if not 0.0 <= self.discount < 1.0:
+            raise UserError(f"--discount must lie in [0, 1), got {self.discount}")
+        if any(width < 1 for width in self.hidden):
+            raise UserError(f"--hidden takes widths of at least 1, got {self.hidden}")
+
+
+@dataclass(frozen=True)
+class CriticConfig(AgentConfig):
+    critic_hidden: tuple[int, ...] | None = None
+    """Widths of the critics' hidden layers, if not those of `hidden`."""
+    layer_norm: bool = True
+    """LayerNorm after every hidden affine map of the critics."""
+    ensemble: int = 2
+    """Number of critics."""
+    target_subset: int | None = None
+    """The target is the minimum over so many random critics (REDQ, RLPD); over all if not given."""
+    actor_value: ActorValue = "min"
+    """What the actor climbs: the critics' minimum, their mean (RLPD), or the first critic (TD3)."""
+    critic_lr: float = 3e-4
+    """Adam's learning rate for the critics."""
+    target_rate: float = 0.005
+    """Share of the networks that the target networks take over at every update of theirs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "ensemble")
+        if self.critic_hidden is not None and any(width < 1 for width in self.critic_hidden):
+            raise UserError(f"--critic-hidden takes widths of at least 1, got {self.critic_hidden}")
+        if self.target_subset is not None and not 1 <= self.target_subset <= self.ensemble:
+            raise UserError(
+                f"--target-subset must lie between 1 and --ensemble {self.ensemble}, got {self.target_subset}"
+            )
+
+
+def at_least(config: object, least: float, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} must be at least {least}, got {getattr(config, name)}")
+
+
+def positive(config: object, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0.0:
+            raise UserError(f"--{name.replace('_', '-')} must be positive, got {getattr(config, name)}")
+
+
+def bellman_target(
+    rewards: Tensor,
+    masks: Tensor,
+    next_values: Tensor,
+    next_log_probs: Tensor | float,
+    alpha: Tensor | float,
+    discount: float,
+) -> Tensor:
+    """r + gamma * mask * (V(s') - alpha log pi(a'|s')), [stack, batch]; mask is 0 if s' is terminal."""
+    return rewards + discount * masks * (next_values - alpha * next_log_probs)
+
+
+class Agent(ABC):
+    """An actor and its optimiser, for a stack of seeds."""
+
+    label: ClassVar[str]
+    Config: ClassVar[type[AgentConfig]]
+    actor_kind: ClassVar[ActorKind] = "tanh_gaussian"
+    actor: Actor
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        observation_dim: int,
+        action_dim: int,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config, self.seeds, self.device = config, tuple(seeds), torch.device(device)
+        self.observation_dim, self.action_dim = observation_dim, action_dim
+        self.actor = ACTORS[self.actor_kind](
+            self.stack, observation_dim, action_dim, config.hidden, activation=config.activation,
+            layer_norm=config.actor_layer_norm,
+        )  # fmt: skip
+        self.new(self.actor, "actor")
+        self.noise = Streams(seeds, "agent/noise", self.device)
+        self.actor_optimiser = self.adam(self.actor.parameters(), config.actor_lr)
+        self.updates = 0  # calls of `update` so far
+
+    @property
+    def stack(self) -> tuple[int]:
+        return (len(self.seeds),)
+
+    def new(self, module: nn.Module, name: str) -> None:
+        """Draw a network's first weights from the streams `name/init`, and move it to the device."""
+        initialise(module, Streams(self.seeds, f"{name}/init").generators)
+        module.to(self.device)
+
+    @staticmethod
+    def adam(parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=lr, fused=True)
+
+    # ---- acting ------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def explore(self, observations: Tensor) -> Tensor:
+        """Actions [seeds, action] to collect experience with, for observations [seeds, observation]."""
+        noise = self.noise.normal(1, self.action_dim)
+        return self.actor.act(observations.unsqueeze(1), noise).squeeze(1)
+
+    def policy_noise(self, batch: Batch, repeats: int = 1) -> Tensor:
+        return self.noise.normal(batch.rewards.shape[-1] * repeats, self.action_dim)
+
+    # ---- updates -----------------------------------------------------------------------------------------
+
+    def update(self, batch: Batch) -> Metrics:
+        """One gradient step of everything that is due; metrics [seeds], still on the device."""
+        self.updates += 1
+        return self.learn(batch)
+
+    @abstractmethod
+    def learn(self, batch: Batch) -> Metrics:
+        """The algorithm's own part of `update`."""
+
+    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Descend on the optimiser's own parameters only; the actor's loss leaves the critics untouched."""
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward(inputs=parameters)
+        optimiser.step()
+
+    def diagnostics(self, batch: Batch) -> Metrics:
+        """Slower measurements, taken only when metrics are written."""
+        return {}
+
+    # ---- state -------------------------------------------------------------------------------------------
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The networks that a checkpoint holds, by the prefix of their tensors."""
+        return {"actor": self.actor}
+
+    def numbers(self) -> dict[str, Tensor]:
+        """What else a checkpoint holds: learned numbers, one per seed."""
+        return {}
+
+    def stacked(self) -> dict[str, Tensor]:
+        """Every tensor of a checkpoint by its name, [seeds, ...], sharing memory with the networks."""
+        tensors = {f"{p}.{n}": v for p, m in self.modules().items() for n, v in m.state_dict().items()}
+        return tensors | self.numbers()
+
+    def tensors(self, k: int) -> dict[str, Tensor]:
+        """Seed k's networks and numbers, without the seed axis, on the CPU."""
+        return {name: value[k].detach().cpu().clone() for name, value in self.stacked().items()}
+
+    @torch.no_grad()
+    def load_tensors(self, stack: Sequence[Mapping[str, Tensor]]) -> None:
+        """Take over networks and numbers, one mapping per seed; tensors of other names are ignored."""
+        for name, value in self.stacked().items():
+            for k, tensors in enumerate(stack):
+                if name not in tensors:
+                    raise UserError(
+                        f"the checkpoint has no tensor {name!r}, which this algorithm starts from"
+                    )
+                if tensors[name].shape != value[k].shape:
+                    raise UserError(
+                        f"tensor {name!r} has shape {tuple(tensors[name].shape)} in the checkpoint, "
+                        f"but this agent needs {tuple(value[k].shape)}"
+                    )
+                value[k].copy_(tensors[name])
+
+
+class ActorCritic(Agent):
+    """An actor, an ensemble of critics, and the critics' slow copies."""
+
+    config: CriticConfig
+
+    def __init__(
+        self,
+        config: CriticConfig,
+        observation_dim: int,
+        action_dim: int,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(config, observation_dim, action_dim, seeds, device)
+        self.critic = CriticEnsemble(
+            self.stack, config.ensemble, observation_dim, action_dim, config.critic_hidden or config.hidden,
+            activation=config.activation, layer_norm=config.layer_norm,
+        )  # fmt: skip
+        self.new(self.critic, "critic")
+        self.target = deepcopy(self.critic).requires_grad_(False)
+        self.critic_optimiser = self.adam(self.critic_parameters(), config.critic_lr)
+
+    def critic_parameters(self) -> list[nn.Parameter]:
+        """What the critic's optimiser trains; methods with more heads add them."""
+        return list(self.critic.parameters())
+
+    def modules(self) -> dict[str, nn.Module]:
+        return super().modules() | {"critic": self.critic, "target": self.target}
+
+    @abstractmethod
+    def target_values(self, batch: Batch) -> Tensor:
+        """The right-hand side of the Bellman equation, [seeds, batch], without a gradient."""
+
+    def bellman_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+        """Mean squared Bellman error, averaged over members and batch."""
+        q = self.critic(batch.observations, batch.actions)
+        loss = ((q - self.target_values(batch).unsqueeze(-2)) ** 2).mean((-2, -1))
+        return loss, {"train/bellman_loss": loss.detach(), "train/q_data": q.detach().mean((-2, -1))}
+
+    def pessimistic(self, q: Tensor) -> Tensor:
+        """Minimum over the members, or over a random subset of each seed's; [seeds, members, batch] -> .
+
+        Rows of a batch share the subset, as in REDQ (Chen et al. 2021).
+        """
+        m = self.config.target_subset
+        if m is None or m == self.config.ensemble:
+            return q.amin(-2)
+        chosen = self.noise.uniform(self.config.ensemble).argsort(-1)[:, :m]
+        return q.gather(-2, chosen.unsqueeze(-1).expand(-1, -1, q.shape[-1])).amin(-2)
+
+    def climbed(self, q: Tensor) -> Tensor:
+        """What the actor's loss climbs, [seeds, members, batch] -> [seeds, batch]."""
+        if self.config.actor_value == "min":
+            return q.amin(-2)
+        return q.mean(-2) if self.config.actor_value == "mean" else q[:, 0]
+
+    @torch.no_grad()
+    def update_targets(self) -> None:
+        slow(self.target, self.critic, self.config.target_rate)
+
+
+def slow(target: nn.Module, source: nn.Module, rate: float) -> None:
+    """target <- target + rate (source - target)."""
+    torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), rate)

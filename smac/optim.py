@@ -1,0 +1,202 @@
+"""Muon on stacks of matrices, and Adam for everything that is not a hidden matrix.
+
+Muon (Keller Jordan 2024, https://kellerjordan.github.io/posts/muon/) replaces a matrix's momentum by the
+nearest semi-orthogonal matrix, up to the errors of a short Newton-Schulz iteration. `torch.optim.Muon`
+takes one matrix at a time and refuses a stack; here every member of a stack [*stack, out, in] is a matrix of
+its own, and all of them are one batched product.
+
+The length of a Muon step does not shrink with the gradient: without a decaying learning rate nothing settles,
+and the first step after a change of loss or data has full size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from smac.errors import UserError
+from smac.nets import StackedMLP
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steepest slope at 0 that keeps singular values near 1; Jordan 2024
+EPSILON = 1e-7
+
+LearningRateRule = Literal["original", "match_rms_adamw"]
+
+
+def newton_schulz(g: Tensor, steps: int = 5, dtype: torch.dtype | None = None) -> Tensor:
+    """Each matrix U S V^T of g [..., out, in] with singular values moved towards 1; shape and dtype of g.
+
+    Each step applies the odd quintic a s + b s^3 + c s^5 to the singular values s. Five steps take all those
+    above 2e-3 of the Frobenius norm into 0.68..1.21 and the smaller ones to at most 485 times what they were,
+    so many of a critic's gradient stay near 0.
+
+    `dtype` is that of the products: if None, bfloat16 on CUDA as in the reference, float32 on the CPU, where
+    bfloat16 is slow without units for it. bfloat16 changes entries by about 1e-2 of the largest.
+    """
+    a, b, c = COEFFICIENTS
+    *_, out_features, in_features = g.shape
+    x = g.to(dtype or default_dtype(g.device)).reshape(-1, out_features, in_features)
+    tall = out_features > in_features
+    if tall:  # the Gram matrix of the shorter side
+        x = x.mT
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=EPSILON)
+    for _ in range(steps):
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).reshape(g.shape).to(g.dtype)
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def learning_rate_scale(out_features: int, in_features: int, rule: LearningRateRule) -> float:
+    """Factor on the learning rate of an (out, in) matrix, as in `torch.optim.Muon`.
+
+    `original`: sqrt(max(1, out / in)) (Jordan 2024). `match_rms_adamw`: 0.2 sqrt(max(out, in)), after which
+    an update has the root mean square of AdamW's, so that its learning rates carry over (Liu et al. 2025,
+    Moonshot, arXiv:2502.16982).
+    """
+    if rule == "original":
+        return math.sqrt(max(1.0, out_features / in_features))
+    return 0.2 * math.sqrt(max(out_features, in_features))
+
+
+class Muon(torch.optim.Optimizer):
+    """`torch.optim.Muon`, member by member, for parameters [*stack, out, in].
+
+    Weights are (out, in) as in `torch.nn.Linear`; the transposed layout would silently get another learning
+    rate. A stacked bias [stack, out] cannot be told from a matrix by its shape: use `split_parameters`.
+    Weight decay is decoupled and, unlike torch's, off unless asked for. `ns_dtype`: see `newton_schulz`.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float,
+        *,
+        weight_decay: float = 0.0,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        adjust_lr_fn: LearningRateRule = "original",
+        ns_steps: int = 5,
+        ns_dtype: torch.dtype | None = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "adjust_lr_fn": adjust_lr_fn,
+            "ns_steps": ns_steps,
+            "ns_dtype": ns_dtype,
+        }
+        super().__init__(params, defaults)
+        for p in (p for group in self.param_groups for p in group["params"]):
+            if p.ndim < 2:
+                raise ValueError(f"Muon takes [*stack, out, in]; give {tuple(p.shape)} to Adam")
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        """Step on every parameter that has a gradient; no value is read back from the device."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self._step(p, p.grad, group)
+
+    def _step(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[p]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(p)
+        momentum = state["momentum_buffer"].lerp_(grad, 1.0 - group["momentum"])
+        direction = grad.lerp(momentum, group["momentum"]) if group["nesterov"] else momentum
+        update = newton_schulz(direction, group["ns_steps"], group["ns_dtype"])
+        p.mul_(1.0 - group["lr"] * group["weight_decay"])
+        scale = learning_rate_scale(p.shape[-2], p.shape[-1], group["adjust_lr_fn"])
+        p.add_(update, alpha=-group["lr"] * scale)
+
+
+def split_parameters(
+    module: nn.Module, *, include_input: bool = False
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """(matrices for Muon, the rest for Adam) of all the `StackedMLP`s in a module.
+
+    Matrices are the hidden layers' weights, from the second layer on unless `include_input`. Biases,
+    LayerNorms, heads and parameters outside an MLP are the rest: a one-row head under Muon would move by a
+    fixed length whatever its gradient.
+    """
+    first = 0 if include_input else 1
+    mlps = [m for m in module.modules() if isinstance(m, StackedMLP)]
+    chosen = {id(layer.weight) for mlp in mlps for layer in list(mlp.hidden)[first:]}
+    matrices = [p for p in module.parameters() if id(p) in chosen]
+    return matrices, [p for p in module.parameters() if id(p) not in chosen]
+
+
+class MuonWithAdam:
+    """Muon on the matrices and fused Adam on the rest, with the interface of one optimiser.
+
+    `lr` is Adam's and, by the rule `match_rms_adamw`, also Muon's unless `muon_lr` is given. `param_groups`
+    are those of both, Muon's first.
+    """
+
+    def __init__(
+        self,
+        matrices: Iterable[nn.Parameter],
+        rest: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        muon_lr: float | None = None,
+        weight_decay: float = 0.0,
+        momentum: float = 0.95,
+        adjust_lr_fn: LearningRateRule = "match_rms_adamw",
+        ns_dtype: torch.dtype | None = None,
+    ) -> None:
+        matrices = list(matrices)
+        if not matrices:
+            raise UserError(
+                "Muon has no hidden matrix to train: add a hidden layer, or include the first one"
+            )
+        self.muon = Muon(
+            matrices, lr if muon_lr is None else muon_lr, weight_decay=weight_decay, momentum=momentum,
+            adjust_lr_fn=adjust_lr_fn, ns_dtype=ns_dtype,
+        )  # fmt: skip
+        self.adam = torch.optim.Adam(rest, lr=lr, fused=True)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return self.muon.param_groups + self.adam.param_groups
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.muon.zero_grad(set_to_none)
+        self.adam.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        self.muon.step()
+        self.adam.step()
+
+    def reset_momentum(self) -> None:
+        """Forget Muon's momentum and Adam's moments, e.g. where offline data gives way to online data."""
+        reset_momentum(self)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.muon.load_state_dict(state["muon"])
+        self.adam.load_state_dict(state["adam"])
+
+
+Optimiser = torch.optim.Optimizer | MuonWithAdam
+
+
+@torch.no_grad()
+def reset_momentum(optimiser: Optimiser) -> None:
+    """Set every buffer of Adam or Muon to zero, step counts too, in place: the state of a fresh optimiser."""
+    parts = (optimiser.muon, optimiser.adam) if isinstance(optimiser, MuonWithAdam) else (optimiser,)
+    for state in (state for part in parts for state in part.state.values()):
+        for buffer in state.values():
+            buffer.zero_()

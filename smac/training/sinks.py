@@ -1,0 +1,69 @@
+"""Loggers beside metrics.csv, for those who want them: TensorBoard and Weights & Biases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from smac.errors import UserError
+
+SinkName = Literal["tensorboard", "wandb"]
+
+
+class Sink(Protocol):
+    """Takes the numbers of one row of metrics.csv."""
+
+    def write(self, phase: str, step: int, seed: int, values: Mapping[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TensorBoard:
+    """One event file per seed and phase, in `tensorboard/` of the run directory."""
+
+    def __init__(self, directory: Path, config: Mapping[str, Any]) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise UserError("--log-to tensorboard needs it: pip install tensorboard") from None
+        self.directory, self.writer = directory / "tensorboard", SummaryWriter
+        self.writers: dict[str, Any] = {}
+
+    def write(self, phase: str, step: int, seed: int, values: Mapping[str, float]) -> None:
+        place = f"{phase}/seed-{seed}"
+        if place not in self.writers:
+            self.writers[place] = self.writer(str(self.directory / place), purge_step=step)
+        for name, value in values.items():
+            self.writers[place].add_scalar(name, value, step)
+
+    def close(self) -> None:
+        for writer in self.writers.values():
+            writer.close()
+
+
+class WandB:
+    """One Weights & Biases run per run directory; WANDB_PROJECT and WANDB_MODE are its own settings."""
+
+    def __init__(self, directory: Path, config: Mapping[str, Any]) -> None:
+        try:
+            import wandb
+        except ImportError:
+            raise UserError("--log-to wandb needs it: pip install wandb") from None
+        self.run = wandb.init(
+            dir=str(directory), name=directory.name, config=dict(config), id=directory.name, resume="allow"
+        )
+
+    def write(self, phase: str, step: int, seed: int, values: Mapping[str, float]) -> None:
+        named = {f"seed-{seed}/{phase}/{name}": value for name, value in values.items()}
+        self.run.log(named | {"step": step})
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+SINKS: dict[str, Callable[[Path, Mapping[str, Any]], Sink]] = {"tensorboard": TensorBoard, "wandb": WandB}
+
+
+def open_sinks(names: Sequence[str], directory: Path, config: Mapping[str, Any]) -> list[Sink]:
+    return [SINKS[name](directory, config) for name in names]

@@ -1,0 +1,48 @@
+"""What a fine-tuning run amounts to: regret, and what the switch cost, per seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from smac.training.metrics import recovery_steps, regret, switch_dip
+
+Row = Mapping[str, str]
+
+
+def summarise(rows: Sequence[Row], *, dip_within: int) -> dict[str, dict[str, float]]:
+    """Seed -> numbers, from the rows of metrics.csv; what cannot be computed is left out.
+
+    `regret/eval`: mean shortfall 1 - score of the evaluations; `regret/eval_success` the same for success.
+    `regret/train`: mean shortfall of the success of the training episodes, with their exploration; it is what
+    CORL publishes under both names. Both by the trapezoid rule in environment steps. `switch/dip`: score at
+    the switch minus the worst of the first `dip_within` steps; `switch/recovery_steps`: steps until the
+    score is back, absent if it never is.
+    """
+    seeds = sorted({row["seed"] for row in rows if row["phase"] == "online"}, key=int)
+    return {seed: _numbers([r for r in rows if r["seed"] == seed], dip_within) for seed in seeds}
+
+
+def _numbers(rows: Sequence[Row], dip_within: int) -> dict[str, float]:
+    numbers = {}
+    for name, metric in (
+        ("regret/eval", "eval/score"),
+        ("regret/eval_success", "eval/success"),
+        ("regret/train", "train/episode_success"),
+    ):
+        steps, values = curve(rows, metric)
+        if len(steps) > 1:
+            numbers[name] = regret(steps, values)
+    steps, scores = curve(rows, "eval/score")
+    if len(steps) > 1:
+        numbers["switch/dip"] = switch_dip(steps, scores, dip_within)
+        numbers["switch/recovery_steps"] = recovery_steps(steps, scores, dip_within)
+    return {name: value for name, value in numbers.items() if np.isfinite(value)}
+
+
+def curve(rows: Sequence[Row], metric: str, phase: str = "online") -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values of one metric, where it was logged."""
+    found = [(int(r["step"]), float(r[metric])) for r in rows if r["phase"] == phase and r.get(metric)]
+    steps, values = zip(*found, strict=True) if found else ((), ())
+    return np.array(steps, dtype=float), np.array(values)
