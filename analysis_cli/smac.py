@@ -14,6 +14,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
 from analysis_cli import data
 from analysis_cli.console import call, console
+from analysis_cli.runs import Resume, Status
 from analysis_cli.train import Evaluate, Finetune, Pretrain, finetune_defaults, pretrain_defaults
 from smac.agents import OFFLINE, ONLINE, agent_class
 from smac.agents.base import AgentConfig
@@ -87,6 +88,8 @@ def parse(arguments: Sequence[str]) -> Any:
         | Annotated[Tasks, subcommand("tasks")]
         | Annotated[Pretrain, pretrain]
         | Annotated[Finetune, finetune]
+        | Annotated[Resume, subcommand("resume")]
+        | Annotated[Status, subcommand("status")]
         | Annotated[Evaluate, subcommand("evaluate")]
     )
     config = (OmitSubcommandPrefixes, OmitArgPrefixes)

@@ -70,7 +70,8 @@ class Pretrain:
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
-    def run(self) -> None:
+    def run(self, interrupted: Path | None = None) -> None:
+        """Train, or continue an interrupted run of this very command."""
         task, kind = get_task(self.task), agent_class(self.algorithm, OFFLINE)
         if self.seeds < 1:
             raise UserError(f"--seeds must be at least 1, got {self.seeds}")
@@ -86,7 +87,7 @@ class Pretrain:
         data = OfflineData(transitions, seeds, device)
         dataset = str(find_dataset(reference, self.data_root, task))
         out = self.out or default_directory("pretrain", task.name, self.algorithm)
-        with _run(out, _config("pretrain", self) | {"dataset": dataset}) as run:
+        with _run(out, _config("pretrain", self) | {"dataset": dataset}, interrupted) as run:
             pretrain(run, task, agent, data, self.offline)
         _report(run, "offline")
 
@@ -112,7 +113,8 @@ class Finetune:
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
-    def run(self) -> None:
+    def run(self, interrupted: Path | None = None) -> None:
+        """Fine-tune, or continue an interrupted run of this very command."""
         kind = agent_class(self.algorithm, ONLINE)
         checkpoints = starting_points(self.start)
         about = checkpoints[0].description
@@ -127,7 +129,7 @@ class Finetune:
         switch(agent, checkpoints, initialise_critic=self.online.initialise_critic)
         out = self.out or default_directory("finetune", task.name, about.algorithm, self.algorithm)
         config = _config("finetune", self) | {"task": task.name, "pretrained_with": about.algorithm}
-        with _run(out, config) as run:
+        with _run(out, config, interrupted) as run:
             finetune(run, task, agent, checkpoints, self.online)
         _report(run, "online")
 
@@ -209,8 +211,8 @@ class _ShownRun(Run):
 
 
 @contextmanager
-def _run(out: Path, config: dict[str, Any]) -> Iterator[Run]:
-    run = _ShownRun(out, config)
+def _run(out: Path, config: dict[str, Any], interrupted: Path | None) -> Iterator[Run]:
+    run = _ShownRun.reopen(interrupted) if interrupted else _ShownRun(out, config)
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from smac.data.replay import Batch
 from smac.errors import UserError
 from smac.nets import ACTORS, Activation, Actor, ActorKind, CriticEnsemble, initialise
+from smac.optim import MuonWithAdam, Optimiser, split_parameters
 from smac.streams import Streams
 
 Metrics = dict[str, Tensor]
@@ -37,7 +38,10 @@ class AgentConfig:
     batch_size: int = 256
     """Transitions in a batch, per seed."""
     actor_lr: float = 3e-4
-    """Adam's learning rate for the actor."""
+    """Learning rate of the actor."""
+    optimiser: Literal["adam", "muon"] = "adam"
+    """Of actor and critics. `muon` is Muon for hidden matrices and Adam for the rest, with the same learning
+    rate; a step of it costs more than a gradient from width 256 on (results/benchmarks/muon.json)."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "batch_size")
@@ -60,7 +64,7 @@ class CriticConfig(AgentConfig):
     actor_value: ActorValue = "min"
     """What the actor climbs: the critics' minimum, their mean (RLPD), or the first critic (TD3)."""
     critic_lr: float = 3e-4
-    """Adam's learning rate for the critics."""
+    """Learning rate of the critics."""
     target_rate: float = 0.005
     """Share of the networks that the target networks take over at every update of theirs."""
 
@@ -124,7 +128,7 @@ class Agent(ABC):
         )  # fmt: skip
         self.new(self.actor, "actor")
         self.noise = Streams(seeds, "agent/noise", self.device)
-        self.actor_optimiser = self.adam(self.actor.parameters(), config.actor_lr)
+        self.actor_optimiser = self.optimiser([self.actor], config.actor_lr)
         self.updates = 0  # calls of `update` so far
 
     @property
@@ -139,6 +143,13 @@ class Agent(ABC):
     @staticmethod
     def adam(parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Adam:
         return torch.optim.Adam(parameters, lr=lr, fused=True)
+
+    def optimiser(self, modules: Sequence[nn.Module], lr: float) -> Optimiser:
+        """The configured optimiser of whole networks; learned numbers always get Adam."""
+        everything = nn.ModuleList(modules)
+        if self.config.optimiser == "muon":
+            return MuonWithAdam(*split_parameters(everything), lr=lr)
+        return self.adam(everything.parameters(), lr)
 
     # ---- acting ------------------------------------------------------------------------------------------
 
@@ -162,7 +173,7 @@ class Agent(ABC):
     def learn(self, batch: Batch) -> Metrics:
         """The algorithm's own part of `update`."""
 
-    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    def _step(self, optimiser: Optimiser, loss: Tensor) -> None:
         """Descend on the optimiser's own parameters only; the actor's loss leaves the critics untouched."""
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         optimiser.zero_grad(set_to_none=True)
@@ -229,11 +240,11 @@ class ActorCritic(Agent):
         )  # fmt: skip
         self.new(self.critic, "critic")
         self.target = deepcopy(self.critic).requires_grad_(False)
-        self.critic_optimiser = self.adam(self.critic_parameters(), config.critic_lr)
+        self.critic_optimiser = self.optimiser(self.critic_modules(), config.critic_lr)
 
-    def critic_parameters(self) -> list[nn.Parameter]:
+    def critic_modules(self) -> list[nn.Module]:
         """What the critic's optimiser trains; methods with more heads add them."""
-        return list(self.critic.parameters())
+        return [self.critic]
 
     def modules(self) -> dict[str, nn.Module]:
         return super().modules() | {"critic": self.critic, "target": self.target}

@@ -116,8 +116,8 @@ class SMAC(SAC):
         super().__init__(config, observation_dim, action_dim, seeds, device)
         self.diffusion.to(device).requires_grad_(False)
 
-    def critic_parameters(self) -> list[nn.Parameter]:
-        return [*super().critic_parameters(), *self.tau_head.parameters()]
+    def critic_modules(self) -> list[nn.Module]:
+        return [*super().critic_modules(), self.tau_head]
 
     def modules(self) -> dict[str, nn.Module]:
         return super().modules() | {"tau": self.tau_head, "diffusion": self.diffusion}

@@ -17,11 +17,12 @@ from smac.checkpoint import Checkpoint
 from smac.data.replay import ReplayBuffer
 from smac.envs import make_env
 from smac.errors import UserError
-from smac.files import write_atomically
+from smac.files import write_atomically, write_json
 from smac.streams import derive_seed
 from smac.tasks import Task
 from smac.training.recorder import Recorder, Schedule
 from smac.training.run import Run
+from smac.training.summary import summarise
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class OnlineOptions(Schedule):
     """Gradient steps per environment step."""
     warmup_steps: int = 0
     """Environment steps with the checkpoint's policy before the first update (WSRL)."""
+    dip_within: int = 10_000
+    """Environment steps after the switch within which its dip is measured."""
     initialise_critic: bool = False
     """Begin with new critics if the checkpoint has none, as after behaviour cloning."""
     buffer_size: int = 1_000_000
@@ -156,6 +159,7 @@ def finetune(
                 recorder.add(agent.update(buffer.sample(agent.config.batch_size)))
         recorder.after(step, envs.take_finished)
     recorder.finish()
+    write_json(run.directory / "summary.json", summarise(run.rows, dip_within=options.dip_within))
     envs.close()
 
 

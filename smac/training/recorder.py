@@ -17,6 +17,9 @@ from smac.tasks import Task
 from smac.training.evaluate import Evaluator
 from smac.training.metrics import RunningMeans
 from smac.training.run import Run
+from smac.training.sinks import SinkName, open_sinks
+
+MAY_BE_ZERO = ("eval_seed", "trajectory_every", "save_every", "warmup_steps", "initialise_critic")
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,14 @@ class Schedule:
     """Steps between two checkpoints in trajectory/; 0 for none."""
     save_every: int = 1_000
     """Steps between two saved states, from which `smac resume` continues; 0 for none."""
+    log_to: tuple[SinkName, ...] = ()
+    """Loggers beside metrics.csv: tensorboard, wandb."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            least = 0 if f.name in ("eval_seed", "trajectory_every", "save_every", "warmup_steps") else 1
-            if not isinstance(getattr(self, f.name), bool) and getattr(self, f.name) < least:
-                option = f.name.replace("_", "-")
-                raise UserError(f"--{option} must be at least {least}, got {getattr(self, f.name)}")
+            value, least = getattr(self, f.name), 0 if f.name in MAY_BE_ZERO else 1
+            if isinstance(value, int) and value < least:
+                raise UserError(f"--{f.name.replace('_', '-')} must be at least {least}, got {value}")
 
 
 class Recorder:
@@ -61,6 +65,7 @@ class Recorder:
         self.run, self.task, self.agent, self.phase, self.steps = run, task, agent, phase, steps
         self.schedule, self.history = schedule, history
         self.means = RunningMeans()
+        self.sinks = open_sinks(schedule.log_to, run.directory, asdict(schedule))
         self.parts = {"agent": agent, "means": self.means, **parts}
         self.evaluator = Evaluator(
             task, len(agent.seeds), schedule.eval_episodes, schedule.eval_seed, agent.device
@@ -76,7 +81,7 @@ class Recorder:
 
     def evaluate(self, step: int) -> None:
         """An evaluation outside the schedule, such as that of the checkpoint as it came."""
-        self.run.log(self.phase, step, self.agent.seeds, self.evaluator(self.agent.actor))
+        self._log(step, self.evaluator(self.agent.actor))
 
     def after(self, step: int, extra: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """Do what is due after `step`; `extra` gives more metrics and is asked only when a row is written."""
@@ -85,18 +90,27 @@ class Recorder:
         if evaluates or step % schedule.log_every == 0:
             metrics = self.means.take() | dict(extra())
             metrics |= self.evaluator(self.agent.actor) if evaluates else {}
-            self.run.log(self.phase, step, self.agent.seeds, metrics)
+            self._log(step, metrics)
         if schedule.trajectory_every and step % schedule.trajectory_every == 0:
             self.save("trajectory", step, f"trajectory/step-{step:08d}")
         if schedule.save_every and step % schedule.save_every == 0:
             self.run.save(self.phase, step, self.parts)
         self.run.progress(self.phase, step, self.steps)
 
+    def _log(self, step: int, metrics: Mapping[str, np.ndarray]) -> None:
+        self.run.log(self.phase, step, self.agent.seeds, metrics)
+        for k, seed in enumerate(self.agent.seeds if self.sinks else ()):
+            values = {name: float(x[k]) for name, x in metrics.items() if np.isfinite(x[k])}
+            for sink in self.sinks:
+                sink.write(self.phase, step, seed, values)
+
     def finish(self) -> None:
         """The phase's own checkpoint, `seed-*/offline` or `seed-*/online`."""
         self.save(self.phase, self.steps, self.phase)
         self.run.forget_state()
         self.evaluator.close()
+        for sink in self.sinks:
+            sink.close()
 
     def save(self, moment: Moment, step: int, name: str) -> None:
         """One checkpoint per seed, with the seed's latest metrics and the descriptions it descends from."""

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,49 @@ def test_a_run_directory_fine_tunes_every_seed_as_a_stack(root, tmp_path):
         assert (about.seed, about.history[0]["algorithm"]) == (seed, "cal_ql")
 
 
+def test_kill_9_and_resume(root, tmp_path, capsys):
+    """A real process, really killed in either phase; the files are those of a run that was left alone."""
+    data = str(root / "data")
+    pretrain = (
+        "pretrain --task pointmaze-umaze --algorithm smac --hidden 8 8 --batch-size 8 --steps 400 "
+        "--diffusion-steps 200 --diffusion-hidden 8 --log-every 100 --eval-every 200 --eval-episodes 1 "
+        f"--save-every 50 --device cpu --data-root {data}"
+    )
+    finetune = (
+        "finetune --steps 600 --batch-size 8 --eval-every 300 --log-every 100 --eval-episodes 1 "
+        f"--save-every 50 --trajectory-every 200 --from {tmp_path}/whole-pretrain/seed-0/offline.safetensors"
+    )
+    for name, line in (("pretrain", pretrain), ("finetune", finetune)):
+        whole, killed = tmp_path / f"whole-{name}", tmp_path / f"killed-{name}"
+        assert run(smac, line, "--out", whole) == 0
+        kill_when_saved([*line.split(), "--out", str(killed)], killed / "state.safetensors")
+        assert run(smac, f"status {killed}") == 0
+        assert "last seen" in capsys.readouterr().out
+        assert run(smac, f"resume {killed}") == 0
+        names = sorted(p.relative_to(whole) for p in whole.rglob("*") if p.is_file())
+        assert names == sorted(p.relative_to(killed) for p in killed.rglob("*") if p.is_file())
+        for file in set(names) - {Path("config.json")}:
+            assert (whole / file).read_bytes() == (killed / file).read_bytes(), file
+        capsys.readouterr()
+        assert run(smac, f"resume {killed}") == 0
+        assert "nothing to resume" in capsys.readouterr().out
+
+
+def kill_when_saved(arguments: list[str], state: Path) -> None:
+    """Start `smac` as a process of its own and kill -9 it once it has saved its state a few times."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "analysis_cli.smac", *arguments], stdout=subprocess.DEVNULL
+    )
+    seen, saves = 0.0, 0
+    while process.poll() is None and saves < 3:
+        time.sleep(0.005)
+        if state.exists() and state.stat().st_mtime != seen:
+            seen, saves = state.stat().st_mtime, saves + 1
+    process.kill()
+    process.wait()
+    assert saves == 3, "it ended before it could be killed"
+
+
 # ---- wrong input: one line, exit status 2, nothing written ---------------------------------------------
 
 
@@ -213,6 +257,14 @@ def test_a_dataset_that_is_not_there_or_of_another_task(root, refused):
     assert "smac data collect --task pointmaze-medium" in message
     line = "pretrain --task pointmaze-medium --algorithm smac --dataset smac/pointmaze-umaze-v0"
     assert "pointmaze-umaze" in refused(smac, line, *data)
+
+
+def test_resume_and_status_of_no_run(root, tmp_path, capsys):
+    for verb in ("resume", "status"):
+        assert run(smac, f"{verb} {tmp_path / 'none'}") == 2
+        assert "no such run directory" in capsys.readouterr().err
+        assert run(smac, f"{verb} {root / 'data'}") == 2
+        assert "config.json: no such file" in capsys.readouterr().err
 
 
 def test_an_existing_directory_is_not_overwritten(root, capsys):

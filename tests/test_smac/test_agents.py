@@ -61,6 +61,8 @@ VARIANTS = {
     **{name: (name, {}) for name in AGENTS},
     "sac with a random subset": ("sac", {"ensemble": 4, "target_subset": 2, "actor_value": "mean"}),
     "cql with a gap": ("cql", {"cql_gap": 0.8}),
+    "sac with muon": ("sac", {"optimiser": "muon"}),
+    "smac with muon": ("smac", {"optimiser": "muon"}),
     "iql with a decay": ("iql", {"actor_decay_steps": 60}),
 }
 

@@ -1,6 +1,7 @@
 """The phases write what they promise, and what they count is right."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from smac.training.metrics import RunningMeans, recovery_steps, regret, switch_d
 from smac.training.offline import OfflineOptions, pretrain
 from smac.training.online import OnlineEnvs, OnlineOptions, finetune, switch
 from smac.training.run import Run, read_metrics
+from smac.training.summary import summarise
 
 TASK = get_task("pointmaze-umaze")
 TINY = OfflineOptions(steps=6, log_every=3, eval_every=6, eval_episodes=1)
@@ -200,3 +202,36 @@ def test_a_checkpoint_of_other_widths_is_refused(tmp_path):
     path = save_checkpoint(tmp_path / "c.safetensors", agent.tensors(0), description)
     with pytest.raises(UserError, match=r"'actor\.net\.hidden\.0\.weight' has shape \(8, 6\)"):
         switch(online_agent(), [load_checkpoint(path)])
+
+
+def test_summary_of_a_hand_made_run():
+    """Regret by the trapezoid rule; the dip within 200 steps; back at 0.9 after 300."""
+    cells = [("0", "0.9", "1.0", ""), ("100", "0.5", "0.5", "0.5"), ("300", "0.9", "1.0", "1.0")]
+    rows = [
+        {"phase": "online", "step": step, "seed": "0", "eval/score": score, "eval/success": success,
+         "train/episode_success": train}
+        for step, score, success, train in cells
+    ]  # fmt: skip
+    rows.append({"phase": "offline", "step": "100", "seed": "0", "eval/score": "0.1"})
+    numbers = summarise(rows, dip_within=200)["0"]
+    assert numbers == pytest.approx(
+        {
+            "regret/eval": (0.3 * 100 + 0.3 * 200) / 300,
+            "regret/eval_success": (0.25 * 100 + 0.25 * 200) / 300,
+            "regret/train": 0.25,
+            "switch/dip": 0.4,
+            "switch/recovery_steps": 300.0,
+        }
+    )
+
+
+def test_tensorboard_gets_what_metrics_csv_holds(offline, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
+    options = dataclasses.replace(ONLINE, log_to=("tensorboard",))
+    finetune(Run(tmp_path / "run", {}), TASK, online_agent(), [checkpoint], options)
+    events = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard" / "online" / "seed-0"))
+    events.Reload()
+    logged = {event.step: event.value for event in events.Scalars("eval/return")}
+    rows = {int(r["step"]): float(r["eval/return"]) for r in read_metrics(tmp_path / "run")}
+    assert logged == pytest.approx(rows)
