@@ -36,7 +36,7 @@ PRETRAIN = {
     "cal_ql": f"{FAST} --cql-actions 4",
 }
 FINETUNE = "--steps 4000 --eval-every 250 --log-every 250 --trajectory-every 500"
-LANDSCAPE = "--points 21 --episodes 100"
+LANDSCAPE = "--points 21 --episodes 200"
 POLL = 0.5  # seconds between two looks at a run's progress.json
 
 
