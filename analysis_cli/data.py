@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import tyro
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -112,7 +113,7 @@ class List:
 class Info:
     """Describe one dataset: returns, success, lengths, actions, and how it was made."""
 
-    dataset: str
+    dataset: tyro.conf.Positional[str]
     """Dataset id, or path of a dataset's folder."""
     out: Path | None = None
     """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""

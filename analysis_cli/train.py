@@ -160,7 +160,7 @@ class Evaluate:
             checkpoint, episodes=self.episodes, seed=self.seed, stochastic=self.stochastic
         )
         about = checkpoint.description
-        table = Table("", "", show_header=False, title=f"{about.task}: {about.moment} {about.algorithm}")
+        table = Table("", "", show_header=False, title=f"{about.task}: {about.moment} {kind.label}")
         for name in ("return", "score", "success", "length"):
             table.add_row(name, f"{result[name]['mean']:.3f} +- {result[name]['standard_error']:.3f}")
         console.print(table)

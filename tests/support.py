@@ -1,5 +1,8 @@
 """Small real things that several tests build on."""
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import torch
 
@@ -73,3 +76,13 @@ def assert_same_tensors(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) 
     for name in a:
         assert a[name].dtype == b[name].dtype
         assert torch.equal(a[name], b[name]), name
+
+
+def run(program: ModuleType, line: str, *paths: object) -> int:
+    """The exit status of a command line, in this process."""
+    sys.argv = [program.__name__.split(".")[-1], *line.split(), *map(str, paths)]
+    try:
+        program.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0

@@ -1,10 +1,10 @@
 """Any pair of algorithms by command: defaults in --help, conversion at the switch, refusals."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from support import run
 
 from analysis_cli import smac
 from smac.checkpoint import load_checkpoint
@@ -13,22 +13,13 @@ TINY = "--hidden 8 8 --batch-size 8 --eval-episodes 1 --log-every 4 --eval-every
 FINETUNE = "finetune --steps 20 --batch-size 8 --eval-episodes 1 --eval-every 20 --trajectory-every 0"
 
 
-def run(line: str, *paths: object) -> int:
-    sys.argv = ["smac", *line.split(), *map(str, paths)]
-    try:
-        smac.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("project")
-    assert run("data collect --task pointmaze-umaze --episodes 4 --out", root / "data") == 0
+    assert run(smac, "data collect --task pointmaze-umaze --episodes 4 --out", root / "data") == 0
     for algorithm in ("bc", "iql", "td3_bc"):
         line = f"pretrain --task pointmaze-umaze --algorithm {algorithm} --steps 4 {TINY} --data-root"
-        assert run(line, root / "data", "--out", root / algorithm) == 0
+        assert run(smac, line, root / "data", "--out", root / algorithm) == 0
     return root
 
 
@@ -44,7 +35,7 @@ def root(tmp_path_factory) -> Path:
     ],
 )
 def test_help_shows_the_options_and_true_defaults_of_the_algorithm(line, expected, capsys):
-    assert run(f"{line} --help") == 0
+    assert run(smac, f"{line} --help") == 0
     text = capsys.readouterr().out
     assert all(word in text for word in expected)
     if "--algorithm bc" in line:
@@ -55,12 +46,12 @@ def test_help_shows_the_options_and_true_defaults_of_the_algorithm(line, expecte
 def test_pairs_of_algorithms(root, tmp_path, offline, online, capsys):
     start = root / offline / "seed-0" / "offline.safetensors"
     line = f"{FINETUNE} --algorithm {online} --from"
-    assert run(line, start, "--out", tmp_path / "run") == 0
+    assert run(smac, line, start, "--out", tmp_path / "run") == 0
     about = load_checkpoint(tmp_path / "run" / "seed-0" / "online.safetensors").description
     assert (about.algorithm, about.history[0]["algorithm"]) == (online, offline)
     capsys.readouterr()
     evaluate = "evaluate --episodes 1 --stochastic --out"
-    code = run(evaluate, tmp_path / "e", tmp_path / "run" / "seed-0" / "online.safetensors")
+    code = run(smac, evaluate, tmp_path / "e", tmp_path / "run" / "seed-0" / "online.safetensors")
     if online == "sac":
         assert code == 0
     else:
@@ -71,10 +62,10 @@ def test_pairs_of_algorithms(root, tmp_path, offline, online, capsys):
 
 def test_after_cloning_a_new_critic_must_be_asked_for(root, tmp_path, capsys):
     start = root / "bc" / "seed-0" / "offline.safetensors"
-    assert run(f"{FINETUNE} --from", start, "--out", tmp_path / "run") == 2
+    assert run(smac, f"{FINETUNE} --from", start, "--out", tmp_path / "run") == 2
     assert "--initialise-critic" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    assert run(f"{FINETUNE} --initialise-critic --from", start, "--out", tmp_path / "run") == 0
+    assert run(smac, f"{FINETUNE} --initialise-critic --from", start, "--out", tmp_path / "run") == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["online"]["initialise_critic"] is True
     assert config["agent"]["hidden"] == [8, 8]

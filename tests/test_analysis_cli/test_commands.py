@@ -9,22 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import small_agent
+from support import run, small_agent
 
 from analysis_cli import landscape, smac
 from smac.checkpoint import load_checkpoint, save_checkpoint
 
 TINY = "--hidden 8 8 --batch-size 8 --steps 6 --log-every 3 --eval-every 6 --eval-episodes 1 --device cpu"
-
-
-def run(program, line: str, *paths: object) -> int:
-    """The exit status of a command line, in this process."""
-    sys.argv = [program.__name__.split(".")[-1], *line.split(), *map(str, paths)]
-    try:
-        program.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -246,7 +246,7 @@ def run(command, *arguments):
 def test_commands(root, capsys):
     run(commands.Collect, "--task", "pointmaze-umaze", "--episodes", "3", "--dataset", "my/maze-v0")
     run(commands.List)
-    run(commands.Info, "--dataset", "my/maze-v0")
+    run(commands.Info, "my/maze-v0")
     out = capsys.readouterr().out
     assert f"wrote my/maze-v0 to {root / 'my' / 'maze-v0'}" in out
     assert len(read_dataset("my/maze-v0", UMAZE)) == 3
