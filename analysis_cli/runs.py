@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from analysis_cli.console import console
 from analysis_cli.train import Finetune, Pretrain
 from smac.agents import agent_class
 from smac.errors import UserError
-from smac.files import read_json
+from smac.files import from_plain, read_json
 from smac.training.offline import OfflineOptions
 from smac.training.online import OnlineOptions
 from smac.training.run import METRICS, STATE, read_metrics
@@ -94,21 +94,15 @@ def finished(directory: Path, config: dict[str, Any]) -> bool:
 
 def command_of(config: dict[str, Any], directory: Path) -> Pretrain | Finetune:
     """The command that began a run, with every option as it was."""
-    agent = rebuild(agent_class(config["algorithm"]).Config, config["agent"])
+    agent = from_plain(agent_class(config["algorithm"]).Config, config["agent"])
     if config["command"] == "pretrain":
         plain = {
             name: config[name]
             for name in ("task", "algorithm", "dataset", "seed", "seeds", "device", "threads")
         }
-        return Pretrain(**plain, agent=agent, offline=rebuild(OfflineOptions, config["offline"]))
+        return Pretrain(**plain, agent=agent, offline=from_plain(OfflineOptions, config["offline"]))
     plain = {name: config[name] for name in ("algorithm", "seed", "device", "threads")}
     start = (
         directory if (directory / STATE).exists() else Path(config["start"])
     )  # the run has copies of its own
-    return Finetune(start=start, **plain, agent=agent, online=rebuild(OnlineOptions, config["online"]))
-
-
-def rebuild(kind: type, values: dict[str, Any]) -> Any:
-    """A dataclass from its JSON; lists become tuples again."""
-    names = {f.name for f in fields(kind)}
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names})
+    return Finetune(start=start, **plain, agent=agent, online=from_plain(OnlineOptions, config["online"]))

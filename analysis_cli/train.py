@@ -40,7 +40,6 @@ from smac.training.run import Run
 NETWORK = (
     "hidden", "activation", "actor_layer_norm", "discount", "critic_hidden", "layer_norm", "ensemble",
 )  # fmt: skip
-FAILURE_REWARD = -1.0  # of every task so far: success - 1
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Pretrain:
         reference = self.dataset or task.dataset
         episodes = read_dataset(reference, task, self.data_root)
         transitions = Transitions.from_episodes(
-            episodes, discount=self.agent.discount, failure_reward=FAILURE_REWARD
+            episodes, discount=self.agent.discount, failure_reward=task.failure_reward
         )
         dims, seeds = env_spec(task), range(self.seed, self.seed + self.seeds)
         agent = kind(self.agent, dims.observation_dim, dims.action_dim, seeds, device)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from smac.errors import UserError
+
+T = TypeVar("T")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -38,6 +41,12 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable JSON file ({error})") from None
+
+
+def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A flat dataclass from its JSON: lists become tuples again, unknown names are left out."""
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names})
 
 
 def new_directory(path: Path) -> Path:

@@ -19,7 +19,7 @@ Activation = Literal["silu", "relu"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "relu": F.relu}
 
 LOG_STD_RANGE = (-20.0, 2.0)
-ACTION_LIMIT = 1.0 - 1e-5  # data actions are clipped to it before atanh
+ACTION_LIMIT = 1.0 - 1e-5  # keeps the log-density of recorded actions finite
 
 
 def stacked_affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

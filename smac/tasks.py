@@ -51,6 +51,11 @@ class Task:
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False, repr=False)
 
     @property
+    def failure_reward(self) -> float:
+        """The reward of a step that does not succeed: what an episode that always fails gets for ever."""
+        return -1.0
+
+    @property
     def margin(self) -> float:
         """Smallest difference of returns that matters: 5 % of the way from random to expert."""
         return 0.05 * (self.expert_return - self.random_return)

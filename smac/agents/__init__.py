@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
 
 from smac.agents.base import Agent, AgentConfig
 from smac.agents.bc import BC
@@ -17,6 +16,7 @@ from smac.agents.td3 import TD3
 from smac.agents.td3_bc import TD3BC
 from smac.checkpoint import Description
 from smac.errors import UserError
+from smac.files import from_plain
 from smac.tasks import Task
 
 Registry = Mapping[str, type[Agent]]
@@ -41,10 +41,5 @@ def default_config(algorithm: str, task: Task, among: Registry = AGENTS) -> Agen
 
 
 def config_of(description: Description) -> AgentConfig:
-    """The configuration that a checkpoint carries; JSON's lists become tuples again."""
-    kind = agent_class(description.algorithm).Config
-    names = {f.name for f in fields(kind)}
-    values: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in description.config.items() if k in names
-    }
-    return kind(**values)
+    """The configuration that a checkpoint carries."""
+    return from_plain(agent_class(description.algorithm).Config, description.config)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from smac.errors import UserError
+from smac.nets import ACTION_LIMIT
 
-ACTION_CLIP = 1.0 - 1e-5  # keeps the log-density of a tanh policy finite on recorded actions
 OutcomeKind = Literal["average_return_to_go", "return_to_go", "success"]
 
 
@@ -85,7 +85,7 @@ class Transitions:
         lengths = [len(episode) for episode in episodes]
         columns = {
             "observations": [episode.observations[:-1] for episode in episodes],
-            "actions": [np.clip(episode.actions, -ACTION_CLIP, ACTION_CLIP) for episode in episodes],
+            "actions": [np.clip(episode.actions, -ACTION_LIMIT, ACTION_LIMIT) for episode in episodes],
             "next_observations": [episode.observations[1:] for episode in episodes],
             "rewards": [episode.rewards for episode in episodes],
             "masks": [1.0 - end * episode.terminated for end, episode in zip(ends, episodes, strict=True)],

@@ -268,7 +268,7 @@ def test_extra_episodes_decide() -> None:
     means = 50 * GRID - 40 * BUMP  # V about 20
     few = analyse_path(noisy(means, 10, rng, 30, 20), GRID, margin=5, draws=500)
     assert few.verdict == "undecided"
-    assert few.extra_episodes is not None
+    assert few.extra_episodes >= 1
     more = analyse_path(noisy(means, 10 + few.extra_episodes, rng, 30, 20), GRID, margin=5, draws=500)
     assert more.verdict == "valley"
     assert more.extra_episodes is None

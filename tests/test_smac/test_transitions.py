@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from smac.data.transitions import (
-    ACTION_CLIP,
+    ACTION_LIMIT,
     Episode,
     Transitions,
     monte_carlo_returns,
@@ -78,7 +78,7 @@ def test_columns():
     assert data.successes.tolist() == [1, 1, 1, 0, 0]
     assert data.observations[:, 0].tolist() == [0, 1, 2, 100, 101]
     assert data.next_observations[:, 0].tolist() == [1, 2, 3, 101, 102]
-    assert torch.equal(data.actions, torch.full((5, 1), np.float32(ACTION_CLIP)))
+    assert torch.equal(data.actions, torch.full((5, 1), np.float32(ACTION_LIMIT)))
 
 
 def test_dtypes_and_device():
