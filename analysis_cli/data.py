@@ -43,7 +43,7 @@ class Collect:
     def run(self) -> None:
         """Collects, writes, and prints where and what."""
         task = get_task(self.task)
-        dataset_id = self.dataset or task.dataset
+        dataset_id = task.data(self.dataset)
         check_new_dataset(dataset_id, self.out)
         options = {
             "episodes": self.episodes,
@@ -85,7 +85,7 @@ class Import:
         task = get_task(self.task)
         if task.family != "adroit":
             raise UserError(f"task {task.name} has nothing to import: use `smac data collect`")
-        dataset_id = self.dataset or task.dataset
+        dataset_id = task.data(self.dataset)
         check_new_dataset(dataset_id, self.out)
         episodes = import_door_human(self.source)
         provenance = {"collector": "human", "source": self.source.name, "sha256": checksum(self.source)}

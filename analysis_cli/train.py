@@ -76,7 +76,7 @@ class Pretrain:
             raise UserError(f"--seeds must be at least 1, got {self.seeds}")
         set_threads(self.threads)
         device = pick_device(self.device)
-        reference = self.dataset or task.dataset
+        reference = task.data(self.dataset)
         episodes = read_dataset(reference, task, self.data_root)
         transitions = Transitions.from_episodes(
             episodes, discount=self.agent.discount, failure_reward=task.failure_reward

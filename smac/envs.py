@@ -18,6 +18,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import RescaleAction
 
 from smac.errors import UserError
 from smac.tasks import Task
@@ -68,9 +69,32 @@ class SuccessReward(gymnasium.Wrapper, RecordConstructorArgs):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
         """One step; see `gymnasium.Env.step`."""
         observation, _, _, truncated, info = self.env.step(action)
+        if "success" not in info:
+            raise UserError("the reward `success` needs an environment that reports info['success']")
         success = bool(info["success"])
         reward = 0.0 if success else -1.0
         return observation, reward, success, bool(truncated) and not success, {**info, "success": success}
+
+
+class OwnReward(gymnasium.Wrapper, RecordConstructorArgs):
+    """The environment's own reward and ending. `info` is a copy; a step that terminates is no truncation."""
+
+    def __init__(self, env: gymnasium.Env):
+        RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, env)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        """Starts an episode; see `gymnasium.Env.reset`."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, dict(info)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        """One step; see `gymnasium.Env.step`."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, float(reward), bool(terminated), bool(truncated) and not terminated, dict(info)
+
+
+REWARD_WRAPPERS = {"success": SuccessReward, "own": OwnReward}
 
 
 @dataclass(frozen=True)
@@ -84,15 +108,53 @@ class EnvDims:
 def make_env(task: Task) -> gymnasium.Env:
     """The environment of `task`: flat float32 observations, actions in [-1, 1], the task's reward and limit.
 
-    Randomness comes from `reset(seed=...)` alone. Raises UserError if the installed MuJoCo is too new.
+    Randomness comes from `reset(seed=...)` alone. Raises UserError if the installed MuJoCo is too new, or if
+    the environment's spaces are not vectors.
     """
     _check_mujoco(importlib.metadata.version("mujoco"))
     _register_robotics()
-    env = gymnasium.make(
-        task.env_id, max_episode_steps=task.horizon, disable_env_checker=True, **task.env_kwargs
-    )
+    try:
+        env = gymnasium.make(
+            task.env_id, max_episode_steps=task.horizon, disable_env_checker=True, **task.env_kwargs
+        )
+    except (gymnasium.error.Error, TypeError, ImportError) as error:
+        raise UserError(f"task {task.name}: the environment cannot be made ({error})") from None
     _remove_model_file(env)
-    return SuccessReward(FlatObservation(env, task.observation_keys))
+    env = REWARD_WRAPPERS[task.reward](FlatObservation(env, _keys(task, env)))
+    return env if _unit_box(env.action_space) else RescaleAction(env, np.float32(-1), np.float32(1))
+
+
+def _keys(task: Task, env: gymnasium.Env) -> tuple[str, ...]:
+    """Entries of the observation to keep: the task's, else all of a Dict's; UserError if not vectors."""
+    space = env.observation_space
+    if isinstance(space, gymnasium.spaces.Dict):
+        keys = task.observation_keys or tuple(space.spaces)
+        missing = [key for key in keys if key not in space.spaces]
+        if missing:
+            raise UserError(f"task {task.name}: its observation has {list(space.spaces)} but not {missing}")
+        parts = [space[key] for key in keys]
+    else:
+        keys, parts = (), [space]
+    for part in parts:
+        if not isinstance(part, Box) or len(part.shape) != 1:
+            raise UserError(f"task {task.name}: observations must be vectors, its space is {space}")
+    action = env.action_space
+    if not isinstance(action, Box) or len(action.shape) != 1 or not action.is_bounded():
+        raise UserError(f"task {task.name}: actions must be bounded vectors, their space is {action}")
+    return keys
+
+
+def _unit_box(space: gymnasium.Space) -> bool:
+    return isinstance(space, Box) and bool((space.low == -1.0).all() and (space.high == 1.0).all())
+
+
+def registered_horizon(env_id: str) -> int | None:
+    """The time limit that an environment is registered with, if any; UserError if it is unknown."""
+    _register_robotics()
+    try:
+        return gymnasium.spec(env_id).max_episode_steps
+    except (gymnasium.error.Error, ImportError) as error:
+        raise UserError(f"unknown environment {env_id!r}: {str(error).rstrip('.')}") from None
 
 
 @cache

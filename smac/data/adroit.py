@@ -8,7 +8,7 @@ import numpy as np
 
 from smac.data.transitions import Episode, sparse_episode
 from smac.errors import UserError
-from smac.tasks import door_open
+from smac.tasks.adroit import door_open
 
 OBSERVATION_DIM, ACTION_DIM = 39, 28
 

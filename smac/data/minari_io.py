@@ -123,9 +123,10 @@ def read_dataset(ref: str | Path, task: Task, root: Path | None = None) -> list[
 
     `ref` is a dataset id under `root` or the path of a dataset's folder. Datasets of the same environment
     that were made elsewhere are converted: observations flattened by `task.observation_keys`, success from
-    `infos["success"]` or else from the observation each step led to, every episode cut at its first success
-    (terminated), rewards set to success - 1. Raises UserError if the dataset is missing, damaged, of another
-    task, or holds a field that does not fit the environment.
+    `infos["success"]` or else from the observation each step led to; under the reward `success` every episode
+    is cut at its first success (terminated), rewards set to success - 1, and otherwise rewards and endings are
+    those recorded. Raises UserError if the dataset is missing, damaged, of another task, or holds a field that
+    does not fit the environment.
     """
     folder = find_dataset(ref, root, task)
     metadata = read_metadata(folder)
@@ -246,11 +247,22 @@ def _own(raw: Mapping[str, Any], observations: np.ndarray, task: Task, where: st
 
 
 def _convert(raw: Mapping[str, Any], observations: np.ndarray, task: Task, where: str) -> Episode:
-    """An episode of a dataset made elsewhere: cut at its first success, with the task's reward."""
+    """An episode of a dataset made elsewhere, with the task's reward: see `read_dataset`."""
     success = _recorded_success(raw, where)
-    if success is None:
+    if success is None and task.solved is not None:
         success = task.solved(observations[1:])
-    return sparse_episode(observations, raw["actions"], success)
+    if task.reward == "success":
+        if success is None:
+            raise UserError(f"{where}: infos/success is missing, which the reward `success` is made of")
+        return sparse_episode(observations, raw["actions"], success)
+    return Episode(
+        observations=observations,
+        actions=raw["actions"].astype(np.float32),
+        rewards=raw["rewards"].astype(np.float32),
+        success=np.zeros(len(raw["actions"]), bool) if success is None else success,
+        terminated=bool(raw["terminations"][-1]),
+        truncated=not raw["terminations"][-1],
+    )
 
 
 def _recorded_success(raw: Mapping[str, Any], where: str) -> np.ndarray | None:

@@ -33,12 +33,16 @@ class Evaluator:
 
 
 def summary(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
-    """Means over episodes, [points]; an episode that failed makes its point's return NaN, never hidden."""
+    """Means over episodes, [points]; an episode that failed makes its point's return NaN, never hidden.
+
+    Score and success are NaN for a task that has none.
+    """
     returns = rollouts.returns.mean(axis=1)
+    successes = rollouts.successes.mean(axis=1)
     return {
         "eval/return": returns,
         "eval/score": np.asarray(task.score(returns)),
-        "eval/success": rollouts.successes.mean(axis=1),
+        "eval/success": successes if task.has_success else np.full_like(returns, np.nan),
         "eval/length": rollouts.lengths.mean(axis=1),
     }
 

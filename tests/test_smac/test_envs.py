@@ -136,3 +136,23 @@ def test_mujoco_too_new():
     for version in ("3.11.0", "4.0.0"):
         with pytest.raises(UserError, match=f"mujoco {version} is too new .* 'mujoco<3.11'"):
             _check_mujoco(version)
+
+
+def test_own_reward_keeps_the_environments_and_actions_are_rescaled():
+    env, raw = make_env(get_task("Pendulum-v1")), gymnasium.make("Pendulum-v1")
+    env.reset(seed=3)
+    raw.reset(seed=3)
+    for value in (-1.0, 0.25, 1.0):
+        ours, theirs = env.step(np.array([value], np.float32)), raw.step(np.array([2 * value], np.float32))
+        np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-6)
+        assert ours[1] == pytest.approx(float(theirs[1]))
+    assert (env.action_space.low, env.action_space.high) == (-1.0, 1.0)
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("CartPole-v1", "actions must be"), ("CliffWalking-v1@horizon=9", "observations")]
+)
+def test_spaces_that_are_not_vectors_are_refused(name, message):
+    with pytest.raises(UserError, match=message):
+        make_env(get_task(name))

@@ -1,0 +1,60 @@
+"""PointMaze: a force-driven ball finds a goal in a maze (gymnasium-robotics)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from smac.tasks.task import Task
+
+GOAL_RADIUS = 0.45  # gymnasium-robotics maze environments (D4RL: 0.5)
+
+
+def goal_reached(observations: np.ndarray) -> np.ndarray:
+    """Success of flat PointMaze observations [T, 6] (x, y, vx, vy, goal x, goal y) -> bool [T]."""
+    return np.linalg.norm(observations[:, :2] - observations[:, 4:6], axis=-1) <= GOAL_RADIUS
+
+
+# IQL's AntMaze settings (Kostrikov et al. 2022): sparse rewards of -1 and 0
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "all": {"hidden": (128, 128), "batch_size": 128},
+    "iql": {"expectile": 0.9, "inverse_temperature": 10.0},
+}
+
+
+def _task(size: str, *, horizon: int, description: str, random_return: float, expert_return: float) -> Task:
+    name = f"pointmaze-{size.lower()}"
+    return Task(
+        name=name,
+        family="pointmaze",
+        env_id=f"PointMaze_{size}-v3",
+        env_kwargs={"continuing_task": False},
+        horizon=horizon,
+        observation_keys=("observation", "desired_goal"),
+        description=description,
+        random_return=random_return,
+        expert_return=expert_return,
+        dataset=f"smac/{name}-v0",
+        solved=goal_reached,
+        defaults=_DEFAULTS,
+    )
+
+
+# References, 100 episodes each (reset seeds 5000-5099): uniform actions; waypoint controller
+# (smac.data.controllers, gain 10, damping 1) without noise, success 1
+TASKS = (
+    _task(
+        "UMaze",
+        horizon=300,
+        description="a force-driven ball finds a random goal in a U-shaped corridor",
+        random_return=-274.7,  # success 0.19
+        expert_return=-52.2,
+    ),
+    _task(
+        "Medium",
+        horizon=600,
+        description="a force-driven ball finds a random goal in an 8 x 8 maze",
+        random_return=-561.8,  # success 0.11
+        expert_return=-103.0,
+    ),
+)
