@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from analysis_cli.console import command_line, console, default_directory, progress_bar, wrote
+from analysis_cli.processes import run_command
 from figures.curves import CurvePair, draw_curves
 from figures.line.still import draw_lines
 from figures.pages import DemoMethod, demo_page
@@ -37,7 +35,6 @@ PRETRAIN = {
 }
 FINETUNE = "--steps 4000 --eval-every 250 --log-every 250 --trajectory-every 500"
 LANDSCAPE = "--points 21 --episodes 200"
-POLL = 0.5  # seconds between two looks at a run's progress.json
 
 
 @dataclass(frozen=True)
@@ -128,34 +125,12 @@ class Stages:
         self.bar.update(line, total=1, completed=1)
 
     def command(self, line: str, *paths: str, watch: tuple[TaskID, str] | None = None) -> None:
-        """Run one command to its end; what it printed is shown only if it failed."""
+        """Run one command to its end; its last path is the directory it writes to."""
         words = [*shlex.split(line), *paths]
         self.commands.append(shlex.join(words))
-        program, *arguments = words
-        module = [sys.executable, "-m", f"analysis_cli.{program}", *arguments]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(
-            module, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-        )
-        try:
-            while process.poll() is None:
-                try:
-                    process.wait(POLL)
-                except subprocess.TimeoutExpired:
-                    if watch:
-                        self.look(paths, *watch)
-        except BaseException:
-            process.terminate()
-            raise
-        output = process.stdout.read() if process.stdout else ""
-        if process.returncode:
-            raise UserError(f"`{shlex.join(words)}` failed:\n{output.strip()}")
 
-    def look(self, paths: Sequence[str], line: TaskID, name: str) -> None:
-        """Move a bar to where the run's progress.json says it is."""
-        file = Path(paths[-1]) / "progress.json"
-        if file.exists():
-            seen = read_json(file)
-            self.bar.update(
-                line, description=f"{name}, {seen['phase']}", completed=seen["step"], total=seen["total"]
-            )
+        def show(phase: str, step: int, total: int) -> None:
+            if watch:
+                self.bar.update(watch[0], description=f"{watch[1]}, {phase}", completed=step, total=total)
+
+        run_command(words, Path(paths[-1]), show)

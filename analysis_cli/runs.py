@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,14 @@ import tyro
 from rich.table import Table
 
 from analysis_cli.console import console
-from analysis_cli.train import Finetune, Pretrain
+from analysis_cli.train import Finetune, Pretrain, Train
+from analysis_cli.transfer import PLAN, carry_out, show_cells, state_of_run
 from smac.agents import agent_class
-from smac.errors import UserError
 from smac.files import from_plain, read_json
 from smac.training.offline import OfflineOptions
-from smac.training.online import OnlineOptions
-from smac.training.run import METRICS, STATE, read_metrics
+from smac.training.online import FinetuneOptions, OnlineOptions
+from smac.training.run import METRICS, MOMENTS, STATE, finished, read_metrics, run_config
 from smac.training.summary import curve
-
-MOMENTS = {"pretrain": "offline", "finetune": "online"}
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,14 @@ class Resume:
     """Continue an interrupted run from its last saved state; its files end up as if it never stopped."""
 
     directory: tyro.conf.Positional[Path]
-    """Run directory."""
+    """Run directory, or that of `smac transfer`."""
+    workers: int = os.cpu_count() or 1
+    """Cells of `smac transfer` trained at a time."""
 
     def run(self) -> None:
+        if (self.directory / PLAN).exists():
+            carry_out(self.directory, self.workers)
+            return
         config = run_config(self.directory)
         if finished(self.directory, config):
             console.print(f"{self.directory} has ended: there is nothing to resume", markup=False)
@@ -43,13 +46,16 @@ class Status:
     """How far a run is, and its last evaluations."""
 
     directory: tyro.conf.Positional[Path]
-    """Run directory."""
+    """Run directory, or that of `smac transfer`."""
 
     def run(self) -> None:
+        if (self.directory / PLAN).exists():
+            show_cells(self.directory)
+            return
         config = run_config(self.directory)
         table = Table("", "", show_header=False, title=str(self.directory))
         table.add_row("command", config["command_line"])
-        table.add_row("state", self._state(config))
+        table.add_row("state", state_of_run(self.directory))
         rows = read_metrics(self.directory) if (self.directory / METRICS).exists() else []
         moment = MOMENTS[config["command"]]
         for seed in sorted({row["seed"] for row in rows}, key=int):
@@ -66,43 +72,16 @@ class Status:
             table.add_row(f"seed {seed}, summary", "  ".join(f"{k} {v:.3g}" for k, v in numbers.items()))
         console.print(table)
 
-    def _state(self, config: dict[str, Any]) -> str:
-        if finished(self.directory, config):
-            return "ended"
-        progress = self.directory / "progress.json"
-        if not progress.exists():
-            return "not begun"
-        seen, age = read_json(progress), time.time() - progress.stat().st_mtime
-        return f"{seen['phase']}, step {seen['step']} of {seen['total']}, last seen {age:.0f} s ago"
 
-
-def run_config(directory: Path) -> dict[str, Any]:
-    """config.json of a run directory; anything else is a UserError."""
-    if not directory.is_dir():
-        raise UserError(f"{directory}: no such run directory")
-    config = read_json(directory / "config.json")
-    if config.get("command") not in MOMENTS:
-        raise UserError(f"{directory}: its config.json is not that of a training run")
-    return config
-
-
-def finished(directory: Path, config: dict[str, Any]) -> bool:
-    """A run that has ended keeps its checkpoints and no state."""
-    ends = list(directory.glob(f"seed-*/{MOMENTS[config['command']]}.safetensors"))
-    return bool(ends) and not (directory / STATE).exists()
-
-
-def command_of(config: dict[str, Any], directory: Path) -> Pretrain | Finetune:
+def command_of(config: dict[str, Any], directory: Path) -> Pretrain | Finetune | Train:
     """The command that began a run, with every option as it was."""
     agent = from_plain(agent_class(config["algorithm"]).Config, config["agent"])
-    if config["command"] == "pretrain":
-        plain = {
-            name: config[name]
-            for name in ("task", "algorithm", "dataset", "seed", "seeds", "device", "threads")
-        }
-        return Pretrain(**plain, agent=agent, offline=from_plain(OfflineOptions, config["offline"]))
-    plain = {name: config[name] for name in ("algorithm", "seed", "device", "threads")}
-    start = (
-        directory if (directory / STATE).exists() else Path(config["start"])
-    )  # the run has copies of its own
-    return Finetune(start=start, **plain, agent=agent, online=from_plain(OnlineOptions, config["online"]))
+    shared: Any = {name: config[name] for name in ("algorithm", "dataset", "seed", "device", "threads")}
+    if config["command"] == "finetune":
+        start = directory if (directory / STATE).exists() else Path(config["start"])  # it has copies
+        online = from_plain(FinetuneOptions, config["online"])
+        return Finetune(start=start, **shared, agent=agent, online=online)
+    shared |= {name: config[name] for name in ("task", "seeds")}
+    if config["command"] == "train":
+        return Train(**shared, agent=agent, online=from_plain(OnlineOptions, config["online"]))
+    return Pretrain(**shared, agent=agent, offline=from_plain(OfflineOptions, config["offline"]))

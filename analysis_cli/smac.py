@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.table import Table
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
 from analysis_cli import data
-from analysis_cli.console import call, console
+from analysis_cli.console import call
 from analysis_cli.runs import Resume, Status
-from analysis_cli.train import Evaluate, Finetune, Pretrain, finetune_defaults, pretrain_defaults
+from analysis_cli.tasks import Tasks
+from analysis_cli.train import Evaluate, Finetune, Pretrain, Train, defaults, finetune_defaults
+from analysis_cli.transfer import Transfer
 from smac.agents import OFFLINE, ONLINE, agent_class
-from smac.agents.base import AgentConfig
-from smac.tasks import get_task, task_names
 
 
 @dataclass(frozen=True)
@@ -36,40 +35,30 @@ class Data:
         self.command.run()
 
 
-@dataclass(frozen=True)
-class Tasks:
-    """List the tasks."""
-
-    def run(self) -> None:
-        table = Table("task", "horizon", "random, expert return", "what it is")
-        for name in task_names():
-            task = get_task(name)
-            references = f"{task.random_return:.1f}, {task.expert_return:.1f}"
-            table.add_row(name, str(task.horizon), references, task.description)
-        console.print(table)
-
-
-def option(arguments: Sequence[str], name: str, default: str) -> str:
+def option(arguments: Sequence[str], default: str, *names: str) -> str:
     """The value of one option, before the whole line is parsed: it decides the defaults of the others."""
     for i, argument in enumerate(arguments):
-        if argument == name and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if argument.startswith(f"{name}="):
-            return argument.removeprefix(f"{name}=")
+        for name in names:
+            if argument == name and i + 1 < len(arguments):
+                return arguments[i + 1]
+            if argument.startswith(f"{name}="):
+                return argument.removeprefix(f"{name}=")
     return default
 
 
 def _pretrain(arguments: Sequence[str]) -> Any:
-    task, algorithm = option(arguments, "--task", ""), option(arguments, "--algorithm", "")
-    if task and algorithm:
-        agent = pretrain_defaults(task, algorithm)
-    else:
-        agent = agent_class(algorithm, OFFLINE).Config() if algorithm else AgentConfig()
+    task, algorithm = option(arguments, "", "--task", "--env"), option(arguments, "", "--algorithm")
+    agent = defaults(task, algorithm, OFFLINE)
     return Pretrain(task=tyro.MISSING, algorithm=tyro.MISSING, agent=agent)
 
 
+def _train(arguments: Sequence[str]) -> Any:
+    task, algorithm = option(arguments, "", "--task", "--env"), option(arguments, "sac", "--algorithm")
+    return Train(task=tyro.MISSING, agent=defaults(task, algorithm, ONLINE))
+
+
 def _finetune(arguments: Sequence[str]) -> Any:
-    start, algorithm = option(arguments, "--from", ""), option(arguments, "--algorithm", "sac")
+    start, algorithm = option(arguments, "", "--from"), option(arguments, "sac", "--algorithm")
     agent = finetune_defaults(Path(start), algorithm) if start else agent_class(algorithm, ONLINE).Config()
     return Finetune(start=tyro.MISSING, agent=agent)
 
@@ -77,17 +66,18 @@ def _finetune(arguments: Sequence[str]) -> Any:
 def parse(arguments: Sequence[str]) -> Any:
     """The command that the arguments name, with its options filled in."""
     verb = arguments[0] if arguments else ""
-    pretrain = (
-        subcommand("pretrain", default=_pretrain(arguments)) if verb == "pretrain" else subcommand("pretrain")
-    )
-    finetune = (
-        subcommand("finetune", default=_finetune(arguments)) if verb == "finetune" else subcommand("finetune")
+    # only the verb that was given looks at the line for its defaults
+    pretrain, finetune, train = (
+        subcommand(name, default=read(arguments)) if verb == name else subcommand(name)
+        for name, read in (("pretrain", _pretrain), ("finetune", _finetune), ("train", _train))
     )
     commands: Any = (
         Annotated[Data, subcommand("data")]
         | Annotated[Tasks, subcommand("tasks")]
         | Annotated[Pretrain, pretrain]
         | Annotated[Finetune, finetune]
+        | Annotated[Train, train]
+        | Annotated[Transfer, subcommand("transfer")]
         | Annotated[Resume, subcommand("resume")]
         | Annotated[Status, subcommand("status")]
         | Annotated[Evaluate, subcommand("evaluate")]

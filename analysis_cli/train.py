@@ -1,13 +1,13 @@
-"""`smac pretrain`, `smac finetune`, `smac evaluate`."""
+"""`smac pretrain`, `smac finetune`, `smac train`, `smac evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import tyro
 from rich.table import Table
 
@@ -16,11 +16,11 @@ from analysis_cli.console import (
     console,
     default_directory,
     pick_device,
-    progress_bar,
     set_threads,
     wrote,
 )
-from smac.agents import OFFLINE, ONLINE, agent_class, config_of, default_config
+from analysis_cli.live import live_run
+from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config
 from smac.agents.base import AgentConfig
 from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.minari_io import find_dataset, read_dataset
@@ -30,24 +30,27 @@ from smac.envs import env_spec
 from smac.errors import UserError
 from smac.files import new_directory, write_json
 from smac.provenance import versions
-from smac.tasks import get_task
+from smac.tasks import Task, get_task
 from smac.training.evaluate import evaluate_checkpoint
 from smac.training.offline import OfflineOptions, pretrain
-from smac.training.online import OnlineOptions, finetune, switch
+from smac.training.online import FinetuneOptions, OnlineOptions, finetune, offline_rows, train
 from smac.training.run import Run
+from smac.training.switch import switch
 
 # Fields of a configuration that a fine-tuned agent has from its checkpoint, as far as that has them
 NETWORK = (
     "hidden", "activation", "actor_layer_norm", "discount", "critic_hidden", "layer_norm", "ensemble",
 )  # fmt: skip
+TaskName = Annotated[str, tyro.conf.arg(aliases=["--env"])]
 
 
 @dataclass(frozen=True)
 class Pretrain:
     """Train an agent on a dataset; with --task and --algorithm, --help shows the defaults of that pair."""
 
-    task: str
-    """Name of the task (`smac tasks`)."""
+    task: TaskName
+    """Name of the task (`smac tasks`), or the id of a gymnasium environment; options follow an @, as in
+    Pendulum-v1@horizon=100."""
     algorithm: str
     """bc, cql, cal_ql, iql, td3_bc or smac."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
@@ -72,21 +75,13 @@ class Pretrain:
     def run(self, interrupted: Path | None = None) -> None:
         """Train, or continue an interrupted run of this very command."""
         task, kind = get_task(self.task), agent_class(self.algorithm, OFFLINE)
-        if self.seeds < 1:
-            raise UserError(f"--seeds must be at least 1, got {self.seeds}")
         set_threads(self.threads)
-        device = pick_device(self.device)
-        reference = task.data(self.dataset)
-        episodes = read_dataset(reference, task, self.data_root)
-        transitions = Transitions.from_episodes(
-            episodes, discount=self.agent.discount, failure_reward=task.failure_reward
-        )
-        dims, seeds = env_spec(task), range(self.seed, self.seed + self.seeds)
+        device, seeds = pick_device(self.device), seed_range(self.seed, self.seeds)
+        data, dataset = read_offline(task, self.dataset, self.data_root, self.agent.discount, seeds, device)
+        dims = env_spec(task)
         agent = kind(self.agent, dims.observation_dim, dims.action_dim, seeds, device)
-        data = OfflineData(transitions, seeds, device)
-        dataset = str(find_dataset(reference, self.data_root, task))
         out = self.out or default_directory("pretrain", task.name, self.algorithm)
-        with _run(out, _config("pretrain", self) | {"dataset": dataset}, interrupted) as run:
+        with live_run(out, _config("pretrain", self) | {"dataset": dataset}, interrupted) as run:
             pretrain(run, task, agent, data, self.offline)
         _report(run, "offline")
 
@@ -101,8 +96,12 @@ class Finetune:
     """Options of the algorithm; those of the networks are the checkpoint's."""
     algorithm: str = "sac"
     """sac, td3 or td3_bc."""
-    online: tyro.conf.OmitArgPrefixes[OnlineOptions] = field(default_factory=OnlineOptions)
+    online: tyro.conf.OmitArgPrefixes[FinetuneOptions] = field(default_factory=FinetuneOptions)
     """Options of the online phase."""
+    dataset: str | None = None
+    """Dataset of --offline-ratio; default: the task's own."""
+    data_root: Path | None = None
+    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
     seed: int | None = None
     """Seed of the online phase; default: the checkpoint's own."""
     device: str = "auto"
@@ -124,12 +123,56 @@ class Finetune:
         if self.seed is not None:
             seeds = [self.seed + k for k in range(len(checkpoints))]
         agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, device)
+        options = self.online
         # refuses a mismatch before anything is written
-        switch(agent, checkpoints, initialise_critic=self.online.initialise_critic)
+        switch(agent, checkpoints, initialise_critic=options.initialise_critic, momenta=options.momenta)
+        data, dataset = _mixed_in(self, task, seeds, device)
         out = self.out or default_directory("finetune", task.name, about.algorithm, self.algorithm)
-        config = _config("finetune", self) | {"task": task.name, "pretrained_with": about.algorithm}
-        with _run(out, config, interrupted) as run:
-            finetune(run, task, agent, checkpoints, self.online)
+        names = {"task": task.name, "pretrained_with": about.algorithm, "dataset": dataset}
+        with live_run(out, _config("finetune", self) | names, interrupted) as run:
+            finetune(run, task, agent, checkpoints, options, data)
+        _report(run, "online")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train online from nothing; with --task and --algorithm, --help shows the defaults of that pair."""
+
+    task: TaskName
+    """Name of the task (`smac tasks`), or the id of a gymnasium environment; options follow an @, as in
+    Pendulum-v1@horizon=100."""
+    agent: tyro.conf.OmitArgPrefixes[AgentConfig]
+    """Options of the algorithm."""
+    algorithm: str = "sac"
+    """sac, td3 or td3_bc."""
+    online: tyro.conf.OmitArgPrefixes[OnlineOptions] = field(default_factory=OnlineOptions)
+    """Options of the online phase."""
+    dataset: str | None = None
+    """Dataset of --offline-ratio; default: the task's own."""
+    data_root: Path | None = None
+    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    seed: int = 0
+    """The first training seed."""
+    seeds: int = 1
+    """How many seeds, trained as one stack: seed, seed + 1, ..."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    threads: int = 1
+    """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
+    out: Path | None = None
+    """Run directory; default: a new one in runs/."""
+
+    def run(self, interrupted: Path | None = None) -> None:
+        """Train, or continue an interrupted run of this very command."""
+        task, kind = get_task(self.task), agent_class(self.algorithm, ONLINE)
+        set_threads(self.threads)
+        device, seeds = pick_device(self.device), seed_range(self.seed, self.seeds)
+        dims = env_spec(task)
+        agent = kind(self.agent, dims.observation_dim, dims.action_dim, seeds, device)
+        data, dataset = _mixed_in(self, task, seeds, device)
+        out = self.out or default_directory("train", task.name, self.algorithm)
+        with live_run(out, _config("train", self) | {"dataset": dataset}, interrupted) as run:
+            train(run, task, agent, self.online, data)
         _report(run, "online")
 
 
@@ -180,8 +223,45 @@ def starting_points(path: Path) -> list[Checkpoint]:
     return [load_checkpoint(file) for file in files]
 
 
-def pretrain_defaults(task: str, algorithm: str) -> AgentConfig:
-    return default_config(algorithm, get_task(task), OFFLINE)
+def seed_range(first: int, count: int) -> range:
+    if count < 1:
+        raise UserError(f"--seeds must be at least 1, got {count}")
+    return range(first, first + count)
+
+
+def read_offline(
+    task: Task,
+    dataset: str | None,
+    root: Path | None,
+    discount: float,
+    seeds: Sequence[int],
+    device: torch.device,
+) -> tuple[OfflineData, str]:
+    """The named dataset, or the task's own, on the device; and the path it was found at."""
+    named = task.data(dataset)
+    transitions = Transitions.from_episodes(
+        read_dataset(named, task, root), discount=discount, failure_reward=task.failure_reward
+    )
+    return OfflineData(transitions, seeds, device), str(find_dataset(named, root, task))
+
+
+def _mixed_in(
+    command: Finetune | Train, task: Task, seeds: Sequence[int], device: torch.device
+) -> tuple[OfflineData | None, str | None]:
+    """The offline data of --offline-ratio, and their path."""
+    agent = command.agent
+    if not offline_rows(agent.batch_size, command.online.offline_ratio):
+        return None, command.dataset
+    return read_offline(task, command.dataset, command.data_root, agent.discount, seeds, device)
+
+
+def defaults(task: str, algorithm: str, among: Registry) -> AgentConfig:
+    """The defaults of an algorithm, with those of the task if one is named."""
+    if not algorithm:
+        return AgentConfig()
+    return (
+        default_config(algorithm, get_task(task), among) if task else agent_class(algorithm, among).Config()
+    )
 
 
 def finetune_defaults(start: Path, algorithm: str) -> AgentConfig:
@@ -196,32 +276,6 @@ def _config(command: str, options: Any) -> dict[str, Any]:
     nested = {f.name: getattr(options, f.name) for f in fields(options)}
     plain = {k: asdict(v) if hasattr(v, "__dataclass_fields__") else v for k, v in nested.items()}
     return {"command": command, "command_line": command_line("smac"), **plain, "versions": versions()}
-
-
-class _ShownRun(Run):
-    """A run that also moves a progress bar."""
-
-    show: Callable[[str, int, int], None] | None = None
-
-    def progress(self, phase: str, step: int, total: int) -> None:
-        super().progress(phase, step, total)
-        if self.show and (step % 20 == 0 or step == total):
-            self.show(phase, step, total)
-
-
-@contextmanager
-def _run(out: Path, config: dict[str, Any], interrupted: Path | None) -> Iterator[Run]:
-    run = _ShownRun.reopen(interrupted) if interrupted else _ShownRun(out, config)
-    with progress_bar() as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(phase: str, step: int, total: int) -> None:
-            if phase not in tasks:
-                tasks[phase] = bar.add_task(phase, total=total)
-            bar.update(tasks[phase], completed=step)
-
-        run.show = show
-        yield run
 
 
 def _report(run: Run, moment: str) -> None:

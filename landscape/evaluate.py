@@ -13,7 +13,7 @@ from torch import Tensor
 from landscape.policies import ActorSpec, stack_actor
 from smac.envs import make_env
 from smac.nets import Actor
-from smac.rollout import LockStep, Rollouts
+from smac.rollout import LockStep, Rollouts, joined
 from smac.tasks import Task
 
 Point = Mapping[str, np.ndarray]
@@ -107,9 +107,4 @@ def _play(
         ]
     finally:
         torch.set_num_threads(threads)
-    joined = Rollouts(
-        np.concatenate([part.returns for part in parts], axis=1),
-        np.concatenate([part.lengths for part in parts], axis=1),
-        np.concatenate([part.successes for part in parts], axis=1),
-    )
-    return rows, columns, joined
+    return rows, columns, joined(parts)

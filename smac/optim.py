@@ -12,7 +12,7 @@ and the first step after a change of loss or data has full size.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -117,7 +117,10 @@ class Muon(torch.optim.Optimizer):
         update = newton_schulz(direction, group["ns_steps"], group["ns_dtype"])
         p.mul_(1.0 - group["lr"] * group["weight_decay"])
         scale = learning_rate_scale(p.shape[-2], p.shape[-1], group["adjust_lr_fn"])
-        p.add_(update, alpha=-group["lr"] * scale)
+        if isinstance(group["lr"], Tensor):
+            p.addcmul_(update, group["lr"], value=-scale)
+        else:
+            p.add_(update, alpha=-group["lr"] * scale)
 
 
 def split_parameters(
@@ -191,12 +194,65 @@ class MuonWithAdam:
 
 
 Optimiser = torch.optim.Optimizer | MuonWithAdam
+MOMENTS = "moments/"  # prefix of the names of an optimiser's tensors in a checkpoint
+COUNT = "step"  # Adam's number of steps, which a stack of seeds shares
+
+
+def single_optimisers(optimiser: Optimiser) -> tuple[torch.optim.Optimizer, ...]:
+    return (optimiser.muon, optimiser.adam) if isinstance(optimiser, MuonWithAdam) else (optimiser,)
+
+
+def moments(optimisers: Iterable[Optimiser], names: Mapping[Tensor, str]) -> dict[str, Tensor]:
+    """What optimisers remember, by `moments/<kind>/<parameter's name>`, sharing memory with them."""
+    return {
+        f"{MOMENTS}{kind}/{names[p]}": buffer
+        for optimiser in optimisers
+        for single in single_optimisers(optimiser)
+        for p, state in single.state.items()
+        if p in names
+        for kind, buffer in state.items()
+    }
+
+
+@torch.no_grad()
+def load_moments(
+    optimisers: Iterable[Optimiser], names: Mapping[Tensor, str], stack: Sequence[Mapping[str, Tensor]]
+) -> None:
+    """Take over moments, one mapping per seed; a parameter that is in none of them begins with zeros.
+
+    Raises UserError if a parameter's step count differs between seeds.
+    """
+    for single in (s for optimiser in optimisers for s in single_optimisers(optimiser)):
+        kinds = ("momentum_buffer",) if isinstance(single, Muon) else ("exp_avg", "exp_avg_sq")
+        for p in (p for group in single.param_groups for p in group["params"]):
+            found = {kind: [m.get(f"{MOMENTS}{kind}/{names[p]}") for m in stack] for kind in kinds}
+            if any(x is None or x.shape != p.shape[1:] for values in found.values() for x in values):
+                continue
+            state = single.state[p]
+            for kind, values in found.items():
+                state[kind] = torch.stack(values).to(p)  # type: ignore[arg-type]
+            if not isinstance(single, Muon):
+                counts = [m[f"{MOMENTS}{COUNT}/{names[p]}"] for m in stack]
+                if any(count != counts[0] for count in counts):
+                    raise UserError(
+                        "the checkpoints' optimisers took different numbers of steps: use --momenta reset"
+                    )
+                state[COUNT] = counts[0].to(p.device).clone()
+
+
+def set_learning_rate(optimiser: Optimiser, lr: float) -> None:
+    """Set it for the next step, on CUDA as a tensor that keeps its place, so that recorded steps see it."""
+    for group in optimiser.param_groups:
+        old, device = group["lr"], group["params"][0].device
+        if isinstance(old, Tensor) and old.device == device:
+            old.fill_(lr)
+        else:
+            group["lr"] = torch.full((), lr, device=device) if device.type == "cuda" else lr
 
 
 @torch.no_grad()
 def reset_momentum(optimiser: Optimiser) -> None:
     """Set every buffer of Adam or Muon to zero, step counts too, in place: the state of a fresh optimiser."""
-    parts = (optimiser.muon, optimiser.adam) if isinstance(optimiser, MuonWithAdam) else (optimiser,)
-    for state in (state for part in parts for state in part.state.values()):
+    for state in (state for part in single_optimisers(optimiser) for state in part.state.values()):
         for buffer in state.values():
             buffer.zero_()

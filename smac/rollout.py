@@ -7,7 +7,7 @@ point plays the same episodes, with the same start state and the same policy noi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import gymnasium
@@ -31,6 +31,13 @@ class Rollouts:
     returns: np.ndarray  # float64, undiscounted, in the task's own reward
     lengths: np.ndarray  # int64, environment steps
     successes: np.ndarray  # bool
+
+
+def joined(parts: Sequence[Rollouts]) -> Rollouts:
+    """The same points' episodes, part after part."""
+    return Rollouts(
+        *(np.concatenate([getattr(part, f.name) for part in parts], axis=1) for f in fields(Rollouts))
+    )
 
 
 def episode_seeds(seed: int, episodes: int) -> list[int]:

@@ -21,12 +21,14 @@ SMALL = {"hidden": (16, 16), "batch_size": 8}
 SMALLER = {"cql": {"cql_actions": 3}, "cal_ql": {"cql_actions": 3}, "smac": {"diffusion_hidden": (16,)}}
 
 
-def random_batch(seeds: list[int], size: int = 8, purpose: str = "batch") -> Batch:
+def random_batch(
+    seeds: list[int], size: int = 8, purpose: str = "batch", observation_dim: int = OBS
+) -> Batch:
     draws = Streams(seeds, purpose)
     return Batch(
-        observations=draws.normal(size, OBS),
+        observations=draws.normal(size, observation_dim),
         actions=1.8 * draws.uniform(size, ACT) - 0.9,
-        next_observations=draws.normal(size, OBS),
+        next_observations=draws.normal(size, observation_dim),
         rewards=-draws.uniform(size),
         masks=(draws.uniform(size) > 0.2).float(),
         mc_returns=-5 * draws.uniform(size),

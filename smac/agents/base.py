@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from smac.data.replay import Batch
 from smac.errors import UserError
 from smac.nets import ACTORS, Activation, Actor, ActorKind, CriticEnsemble, initialise
-from smac.optim import MuonWithAdam, Optimiser, split_parameters
+from smac.optim import MuonWithAdam, Optimiser, load_moments, moments, split_parameters
 from smac.streams import Streams
 
 Metrics = dict[str, Tensor]
@@ -166,12 +166,25 @@ class Agent(ABC):
 
     def update(self, batch: Batch) -> Metrics:
         """One gradient step of everything that is due; metrics [seeds], still on the device."""
-        self.updates += 1
+        self.begin_update()
         return self.learn(batch)
+
+    def begin_update(self) -> None:
+        """Count the update, and set what depends on the count: the host's part of `update`."""
+        self.updates += 1
+
+    @property
+    def variant(self) -> int:
+        """Which of its kinds of update the agent is in; those of one kind do the same work."""
+        return 0
 
     @abstractmethod
     def learn(self, batch: Batch) -> Metrics:
-        """The algorithm's own part of `update`."""
+        """The device's part of `update`, which may be recorded once per `variant` and replayed.
+
+        So it reads no tensor's value, makes no tensor of numbers from the host, and uses no such numbers that
+        change from one update to the next.
+        """
 
     def _step(self, optimiser: Optimiser, loss: Tensor) -> None:
         """Descend on the optimiser's own parameters only; the actor's loss leaves the critics untouched."""
@@ -218,6 +231,26 @@ class Agent(ABC):
                         f"but this agent needs {tuple(value[k].shape)}"
                     )
                 value[k].copy_(tensors[name])
+
+
+    # ---- moments of the optimisers -----------------------------------------------------------------------
+
+    def optimisers(self) -> list[Optimiser]:
+        return [x for x in vars(self).values() if isinstance(x, Optimiser)]
+
+    def parameter_names(self) -> dict[Tensor, str]:
+        """Trained parameters -> their names in a checkpoint."""
+        networks = {p: f"{m}.{n}" for m, net in self.modules().items() for n, p in net.named_parameters()}
+        return networks | {number: name for name, number in self.numbers().items()}
+
+    def moments(self, k: int) -> dict[str, Tensor]:
+        """What the optimisers remember of seed k, by name, on the CPU."""
+        found = moments(self.optimisers(), self.parameter_names())
+        return {name: (x[k] if x.ndim else x).detach().cpu().clone() for name, x in found.items()}
+
+    def load_moments(self, stack: Sequence[Mapping[str, Tensor]]) -> None:
+        """Take over what optimisers remember, one mapping per seed; see `smac.optim.load_moments`."""
+        load_moments(self.optimisers(), self.parameter_names(), stack)
 
 
 class ActorCritic(Agent):

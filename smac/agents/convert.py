@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from smac.errors import UserError
+from smac.optim import MOMENTS
 
 HEAD = "net.head."
 ADDED_LOG_STD = math.log(0.1)  # before the tanh; in the middle of the box it is TD3's exploration noise
@@ -30,22 +31,22 @@ def to_deterministic(actor: Tensors) -> dict[str, Tensor]:
     }
 
 
-def to_tanh_gaussian(actor: Tensors) -> dict[str, Tensor]:
-    """A deterministic actor's tensors with a log_std of ADDED_LOG_STD at every observation."""
+def to_tanh_gaussian(actor: Tensors, log_std: float = ADDED_LOG_STD) -> dict[str, Tensor]:
+    """A deterministic actor's tensors with the same log_std at every observation."""
     weight, bias = actor[f"{HEAD}weight"], actor[f"{HEAD}bias"]
     return dict(actor) | {
         f"{HEAD}weight": torch.cat([weight, torch.zeros_like(weight)]),
-        f"{HEAD}bias": torch.cat([bias, torch.full_like(bias, ADDED_LOG_STD)]),
+        f"{HEAD}bias": torch.cat([bias, torch.full_like(bias, log_std)]),
     }
 
 
-def like(actor: Tensors, other: Tensors) -> dict[str, Tensor]:
+def like(actor: Tensors, other: Tensors, log_std: float = ADDED_LOG_STD) -> dict[str, Tensor]:
     """The actor as the kind that `other` is, told by the rows of the heads."""
     rows, wanted = len(actor[f"{HEAD}bias"]), len(other[f"{HEAD}bias"])
     if rows == 2 * wanted:
         return to_deterministic(actor)
     if wanted == 2 * rows:
-        return to_tanh_gaussian(actor)
+        return to_tanh_gaussian(actor, log_std)
     return dict(actor)
 
 
@@ -76,6 +77,23 @@ def convert(tensors: Tensors, fresh: Tensors, *, initialise_critic: bool = False
         converted |= prefixed(prefix, part(source, prefix))
     rest = {name: tensors.get(name, value) for name, value in fresh.items() if "." not in name}
     return {name: tensor for name, tensor in (converted | rest).items() if name in fresh}
+
+
+def convert_moments(tensors: Tensors, parameters: Tensors) -> dict[str, Tensor]:
+    """A checkpoint's moments as those of the agent that has `parameters`, `moments/<kind>/<parameter>`.
+
+    An actor that changes its kind keeps the moments of its mean; a log_std it gains begins with zero, as does
+    everything the checkpoint knows nothing of. Step counts have no shape and stay.
+    """
+    converted: dict[str, Tensor] = {}
+    for kind in {name.split("/")[1] for name in tensors if name.startswith(MOMENTS)}:
+        moments = part(tensors, f"{MOMENTS}{kind}/")
+        actor = part(moments, ACTOR)
+        if f"{HEAD}bias" in actor and actor[f"{HEAD}bias"].ndim:
+            moments |= prefixed(ACTOR, like(actor, part(parameters, ACTOR), log_std=0.0))
+        kept = {name: tensor for name, tensor in moments.items() if name in parameters}
+        converted |= prefixed(f"{MOMENTS}{kind}/", kept)
+    return converted
 
 
 def part(tensors: Tensors, prefix: str) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from smac.agents.base import ActorCritic, CriticConfig, Metrics, at_least, bellm
 from smac.data.replay import Batch
 from smac.errors import UserError
 from smac.nets import StackedMLP, TanhGaussianActor
+from smac.optim import set_learning_rate
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,17 @@ class IQL(ActorCritic):
         values = self.values(batch.next_observations)
         return bellman_target(batch.rewards, batch.masks, values, 0.0, 0.0, self.config.discount)
 
+    def begin_update(self) -> None:
+        super().begin_update()
+        if steps := self.config.actor_decay_steps:
+            rate = self.config.actor_lr * cosine_decay(self.updates, steps)
+            set_learning_rate(self.actor_optimiser, rate)
+
     def learn(self, batch: Batch) -> Metrics:
         """One step of V, actor, critics and targets, in the reference's order."""
         q = self.data_values(batch)
         value_loss, metrics = self.value_loss(batch, q)
         self._step(self.value_optimiser, value_loss)
-        for group in self.actor_optimiser.param_groups:
-            group["lr"] = self.config.actor_lr * cosine_decay(self.updates, self.config.actor_decay_steps)
         actor_loss, more = self.actor_loss(batch, q)
         self._step(self.actor_optimiser, actor_loss)
         metrics |= more

@@ -103,11 +103,16 @@ class TD3(ActorCritic):
         super().update_targets()
         slow(self.target_actor, self.actor, self.config.target_rate)
 
+    @property
+    def variant(self) -> int:
+        """1 if the actor and the targets are due, else 0."""
+        return int(self.updates % self.config.policy_delay == 0)
+
     def learn(self, batch: Batch) -> Metrics:
         """One step of the critics; every `policy_delay`-th time also of the actor and the targets."""
         critic_loss, metrics = self.critic_loss(batch)
         self._step(self.critic_optimiser, critic_loss)
-        if self.updates % self.config.policy_delay == 0:
+        if self.variant:
             actor_loss, more = self.actor_loss(batch)
             self._step(self.actor_optimiser, actor_loss)
             metrics |= more

@@ -35,6 +35,10 @@ class Batch:
         present = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: x[:, index] for name, x in present.items() if x is not None})
 
+    def joined(self, other: Batch) -> Batch:
+        """The experience of both, these rows first; what only a dataset knows is left out."""
+        return Batch(*(torch.cat([getattr(self, n), getattr(other, n)], dim=1) for n in EXPERIENCE))
+
 
 class OfflineData:
     """A dataset on the device. Every seed draws its own batches from the same transitions."""

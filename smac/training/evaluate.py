@@ -10,8 +10,10 @@ import torch
 from smac.agents import agent_class, config_of
 from smac.checkpoint import Checkpoint
 from smac.envs import make_env
-from smac.rollout import LockStep, Policy, Rollouts, episode_seeds
+from smac.rollout import LockStep, Policy, Rollouts, episode_seeds, joined
 from smac.tasks import Task, get_task
+
+ENVIRONMENTS = 64  # built at most for an evaluation: a hundred MuJoCo models take a gigabyte
 
 
 class Evaluator:
@@ -26,7 +28,9 @@ class Evaluator:
 
     def __call__(self, policy: Policy) -> dict[str, np.ndarray]:
         """`eval/return`, `eval/score`, `eval/success`, `eval/length`, each [stack]."""
-        return summary(self.task, self.lock_step.play(policy, self.stack, self.seeds))
+        at_once = max(1, ENVIRONMENTS // self.stack)
+        chunks = [self.seeds[i : i + at_once] for i in range(0, len(self.seeds), at_once)]
+        return summary(self.task, joined([self.lock_step.play(policy, self.stack, c) for c in chunks]))
 
     def close(self) -> None:
         self.lock_step.close()

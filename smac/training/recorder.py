@@ -19,7 +19,14 @@ from smac.training.metrics import RunningMeans
 from smac.training.run import Run
 from smac.training.sinks import SinkName, open_sinks
 
-MAY_BE_ZERO = ("eval_seed", "trajectory_every", "save_every", "warmup_steps", "initialise_critic")
+MAY_BE_ZERO = (
+    "eval_seed",
+    "trajectory_every",
+    "save_every",
+    "warmup_steps",
+    "initialise_critic",
+    "offline_ratio",
+)
 
 
 @dataclass(frozen=True)
@@ -113,14 +120,18 @@ class Recorder:
             sink.close()
 
     def save(self, moment: Moment, step: int, name: str) -> None:
-        """One checkpoint per seed, with the seed's latest metrics and the descriptions it descends from."""
+        """One checkpoint per seed, with the seed's latest metrics and the descriptions it descends from.
+
+        That of a phase's end also holds what the optimisers remember.
+        """
         for k, seed in enumerate(self.agent.seeds):
             description = replace(
                 describe(self.agent, self.task, moment, step, k),
                 metrics=dict(self.run.latest.get(seed, {})),
                 history=self.history[k] if self.history else [],
             )
-            save_checkpoint(self.run.checkpoint_path(seed, name), self.agent.tensors(k), description)
+            tensors = self.agent.tensors(k) | ({} if moment == "trajectory" else self.agent.moments(k))
+            save_checkpoint(self.run.checkpoint_path(seed, name), tensors, description)
 
 
 def describe(agent: Agent, task: Task, moment: Moment, step: int, k: int) -> Description:

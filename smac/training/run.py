@@ -16,11 +16,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from smac.files import new_directory, write_json, write_text
+from smac.errors import UserError
+from smac.files import new_directory, read_json, write_json, write_text
 from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
 
 METRICS, STATE = "metrics.csv", "state.safetensors"
+MOMENTS = {"pretrain": "offline", "finetune": "online", "train": "online"}  # what each command ends with
 
 PROGRESS_INTERVAL = 0.5  # seconds between two writes of progress.json
 
@@ -126,3 +128,19 @@ def read_metrics(directory: Path) -> list[dict[str, str]]:
     """The rows of metrics.csv as they were written."""
     with (directory / METRICS).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def run_config(directory: Path) -> dict[str, Any]:
+    """config.json of a run directory; anything else is a UserError."""
+    if not directory.is_dir():
+        raise UserError(f"{directory}: no such run directory")
+    config = read_json(directory / "config.json")
+    if config.get("command") not in MOMENTS:
+        raise UserError(f"{directory}: its config.json is not that of a training run")
+    return config
+
+
+def finished(directory: Path, config: Mapping[str, Any]) -> bool:
+    """A run that has ended keeps its checkpoints and no state."""
+    ends = list(directory.glob(f"seed-*/{MOMENTS[config['command']]}.safetensors"))
+    return bool(ends) and not (directory / STATE).exists()

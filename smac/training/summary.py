@@ -11,20 +11,20 @@ from smac.training.metrics import recovery_steps, regret, switch_dip
 Row = Mapping[str, str]
 
 
-def summarise(rows: Sequence[Row], *, dip_within: int) -> dict[str, dict[str, float]]:
+def summarise(rows: Sequence[Row], *, dip_within: int | None) -> dict[str, dict[str, float]]:
     """Seed -> numbers, from the rows of metrics.csv; what cannot be computed is left out.
 
     `regret/eval`: mean shortfall 1 - score of the evaluations; `regret/eval_success` the same for success.
     `regret/train`: mean shortfall of the success of the training episodes, with their exploration; it is what
     CORL publishes under both names. Both by the trapezoid rule in environment steps. `switch/dip`: score at
     the switch minus the worst of the first `dip_within` steps; `switch/recovery_steps`: steps until the
-    score is back, absent if it never is.
+    score is back, absent if it never is. Without `dip_within` there was no switch.
     """
     seeds = sorted({row["seed"] for row in rows if row["phase"] == "online"}, key=int)
     return {seed: _numbers([r for r in rows if r["seed"] == seed], dip_within) for seed in seeds}
 
 
-def _numbers(rows: Sequence[Row], dip_within: int) -> dict[str, float]:
+def _numbers(rows: Sequence[Row], dip_within: int | None) -> dict[str, float]:
     numbers = {}
     for name, metric in (
         ("regret/eval", "eval/score"),
@@ -35,7 +35,7 @@ def _numbers(rows: Sequence[Row], dip_within: int) -> dict[str, float]:
         if len(steps) > 1:
             numbers[name] = regret(steps, values)
     steps, scores = curve(rows, "eval/score")
-    if len(steps) > 1:
+    if len(steps) > 1 and dip_within is not None:
         numbers["switch/dip"] = switch_dip(steps, scores, dip_within)
         numbers["switch/recovery_steps"] = recovery_steps(steps, scores, dip_within)
     return {name: value for name, value in numbers.items() if np.isfinite(value)}

@@ -8,12 +8,20 @@ from support import ACT, OBS, assert_same_tensors, random_batch, toy_agent
 
 from smac.agents import OFFLINE, ONLINE
 from smac.agents.base import Agent
-from smac.agents.convert import ADDED_LOG_STD, convert, part, to_deterministic, to_tanh_gaussian
+from smac.agents.convert import (
+    ADDED_LOG_STD,
+    convert,
+    convert_moments,
+    part,
+    to_deterministic,
+    to_tanh_gaussian,
+)
 from smac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from smac.errors import UserError
+from smac.optim import single_optimisers
 from smac.tasks import get_task
-from smac.training.online import switch
 from smac.training.recorder import describe
+from smac.training.switch import switch
 
 
 def trained(algorithm: str, seeds: list[int], **options: object) -> Agent:
@@ -148,3 +156,45 @@ def test_the_switch_converts_checkpoints_and_may_be_repeated(tmp_path):
     observations = random_batch([0]).observations
     assert observations.shape[-1] == OBS
     assert torch.equal(agent.actor.act(observations), source.actor.act(observations))
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+@pytest.mark.parametrize("online", ONLINE)
+@pytest.mark.parametrize("offline", ["smac", "td3_bc", "bc"])
+def test_moments_carry_over_for_the_parameters_that_do(offline, online, optimiser):
+    source = trained(offline, [0, 1], optimiser=optimiser)
+    agent = carried(source, online, initialise_critic=offline == "bc", optimiser=optimiser)
+    stack = [source.moments(k) for k in range(2)]
+    agent.load_moments([convert_moments(moments, agent.tensors(0)) for moments in stack])
+    hidden, head = agent.actor.net.hidden[1].weight, agent.actor.net.head
+    state = next(
+        s.state[hidden] for o in agent.optimisers() for s in single_optimisers(o) if hidden in s.state
+    )
+    kind = "momentum_buffer" if optimiser == "muon" else "exp_avg"
+    for k in range(2):
+        assert torch.equal(state[kind][k], stack[k][f"moments/{kind}/actor.net.hidden.1.weight"])
+    mean = stack[1]["moments/exp_avg/actor.net.head.bias"][:ACT]
+    adam = single_optimisers(agent.actor_optimiser)[-1]
+    assert torch.equal(adam.state[head.bias]["exp_avg"][1, :ACT], mean)
+    if offline == "td3_bc" and online == "sac":
+        assert not adam.state[head.bias]["exp_avg"][1, ACT:].any()  # a log_std without a past
+    own = single_optimisers(agent.critic_optimiser)[-1].state
+    assert bool(own) == (offline != "bc")
+    for step in range(2):
+        metrics = agent.update(random_batch([0, 1], purpose=f"online {step}"))
+    assert all(value.isfinite().all() for value in metrics.values())
+
+
+def test_moments_of_the_same_algorithm_continue_it_bit_for_bit():
+    source, agent = trained("sac", [0, 1]), toy_agent("sac", [0, 1])
+    agent.load_tensors([source.tensors(k) for k in range(2)])
+    agent.load_moments([convert_moments(source.moments(k), agent.tensors(k)) for k in range(2)])
+    agent.noise = source.noise
+    batch = random_batch([0, 1], purpose="next")
+    states = [g.get_state() for g in source.noise.generators]
+    source.update(batch)
+    for generator, bits in zip(source.noise.generators, states, strict=True):
+        generator.set_state(bits)
+    agent.update(batch)
+    for k in range(2):
+        assert_same_tensors(source.tensors(k), agent.tensors(k))

@@ -1,5 +1,6 @@
 """A run that is killed and continued writes the same files as one that was not."""
 
+import dataclasses
 import errno
 import random
 
@@ -14,16 +15,17 @@ from smac.checkpoint import load_checkpoint
 from smac.data.replay import OfflineData, ReplayBuffer, segment_range
 from smac.errors import UserError
 from smac.tasks import get_task
+from smac.training.experience import OnlineEnvs
 from smac.training.offline import OfflineOptions, pretrain
-from smac.training.online import OnlineEnvs, OnlineOptions, finetune
+from smac.training.online import FinetuneOptions, finetune
 from smac.training.run import Run
 from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
 
 TASK = get_task("pointmaze-umaze")
 OFFLINE = OfflineOptions(steps=24, log_every=4, eval_every=12, eval_episodes=1, save_every=6)
-ONLINE = OnlineOptions(
-    steps=330, log_every=55, eval_every=165, eval_episodes=1, save_every=60, trajectory_every=110,
+ONLINE = FinetuneOptions(
+    steps=330, log_every=55, eval_every=165, eval_episodes=1, save_every=20, trajectory_every=110,
     buffer_size=150, warmup_steps=20,
 )  # fmt: skip
 SMALL = {"hidden": (8, 8), "batch_size": 8}
@@ -57,11 +59,11 @@ def make_agent(algorithm: str, seeds=(0, 1)):
     return kind(kind.Config(**SMALL, **EXTRA.get(algorithm, {})), 6, 2, list(seeds))
 
 
-def run_offline(run: Run, algorithm: str, fuse: Fuse | None = None) -> None:
+def run_offline(run: Run, algorithm: str, fuse: Fuse | None = None, **options: int) -> None:
     agent, data = make_agent(algorithm), OfflineData(toy_transitions(100, 6, 2), [0, 1])
     if fuse:
         fuse.attach(agent)
-    pretrain(run, TASK, agent, data, OFFLINE)
+    pretrain(run, TASK, agent, data, dataclasses.replace(OFFLINE, **options))
 
 
 def run_online(run: Run, start, fuse: Fuse | None = None) -> None:
@@ -120,19 +122,23 @@ def test_kill_and_resume_while_the_diffusion_model_trains(whole, tmp_path, monke
     same_files(whole / "smac", tmp_path / "run")
 
 
-def test_kill_and_resume_online_at_random_moments_again_and_again(whole, tmp_path):
-    """Ring overwritten, episodes under way, warm-up: killed until it is through."""
+@pytest.mark.parametrize("phase", ["offline", "online"])
+def test_kill_and_resume_at_ten_random_moments(whole, tmp_path, phase):
+    """Ring overwritten, episodes under way, warm-up: killed again and again until it is through."""
     rng, killed = random.Random(0), 0
     run = Run(tmp_path / "run", {})
     while True:
         try:
-            run_online(run, whole / "cal_ql", Fuse(rng.randrange(60, 150)))
+            if phase == "offline":
+                run_offline(run, "cal_ql", Fuse(rng.randrange(1, 4)), save_every=2)
+            else:
+                run_online(run, whole / "cal_ql", Fuse(rng.randrange(12, 36)))
             break
         except KilledError:
             killed += 1
             run = Run.reopen(tmp_path / "run")
-    assert killed >= 2
-    same_files(whole / "online", tmp_path / "run")
+    assert killed >= 10
+    same_files(whole / ("cal_ql" if phase == "offline" else "online"), tmp_path / "run")
 
 
 def test_a_full_disk_leaves_the_last_good_state(whole, tmp_path, monkeypatch):

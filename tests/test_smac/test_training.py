@@ -6,22 +6,24 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from support import assert_same_tensors, small_agent, toy_transitions
+from support import assert_same_tensors, random_batch, small_agent, toy_transitions
 
 from smac.agents.sac import SAC, SACConfig
 from smac.checkpoint import load_checkpoint, save_checkpoint
 from smac.data.replay import OfflineData, ReplayBuffer
 from smac.errors import UserError
 from smac.tasks import get_task
+from smac.training.experience import OnlineEnvs, UniformActions
 from smac.training.metrics import RunningMeans, recovery_steps, regret, switch_dip
 from smac.training.offline import OfflineOptions, pretrain
-from smac.training.online import OnlineEnvs, OnlineOptions, finetune, switch
+from smac.training.online import FinetuneOptions, OnlineOptions, batches, finetune, train
 from smac.training.run import Run, read_metrics
 from smac.training.summary import summarise
+from smac.training.switch import switch
 
 TASK = get_task("pointmaze-umaze")
 TINY = OfflineOptions(steps=6, log_every=3, eval_every=6, eval_episodes=1)
-ONLINE = OnlineOptions(steps=40, log_every=20, eval_every=20, eval_episodes=1, trajectory_every=20)
+ONLINE = FinetuneOptions(steps=40, log_every=20, eval_every=20, eval_episodes=1, trajectory_every=20)
 
 
 # ---- numbers of a learning curve -----------------------------------------------------------------------
@@ -174,10 +176,100 @@ def test_finetune_writes_its_run_directory(offline, tmp_path):
 def test_warm_up_plays_the_frozen_policy(offline, tmp_path):
     checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
     agent = online_agent()
-    options = OnlineOptions(steps=30, warmup_steps=30, eval_every=30, log_every=30, eval_episodes=1)
+    options = FinetuneOptions(steps=30, warmup_steps=30, eval_every=30, log_every=30, eval_episodes=1)
     finetune(Run(tmp_path / "warm", {}), TASK, agent, [checkpoint], options)
     own = agent.tensors(0)
     assert_same_tensors(own, {name: checkpoint.tensors[name] for name in own})
+
+
+def test_momenta_are_kept_on_request_and_change_the_first_step(offline):
+    checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
+    kept, fresh = online_agent(), online_agent()
+    switch(kept, [checkpoint], momenta="keep")
+    switch(fresh, [checkpoint])
+    weight = kept.critic.net.hidden[1].weight
+    state = kept.critic_optimiser.state[weight]
+    assert state["step"] == 6
+    name = "critic.net.hidden.1.weight"
+    for kind in ("exp_avg", "exp_avg_sq"):
+        assert torch.equal(state[kind][0], checkpoint.tensors[f"moments/{kind}/{name}"])
+    assert kept.temperature_optimiser.state[kept.log_alpha]["step"] == 6
+    batch = random_batch([0], size=8, observation_dim=6)
+    for agent in (kept, fresh):
+        agent.update(batch)
+    moved = [(a.tensors(0)[name] - checkpoint.tensors[name]).abs().mean().item() for a in (kept, fresh)]
+    assert moved[1] == pytest.approx(3e-4, rel=0.05)  # Adam without moments moves every weight by its rate
+    assert moved[0] < 0.8 * moved[1]
+
+
+def test_a_checkpoint_of_the_trajectory_has_no_momenta_to_keep(offline, tmp_path):
+    checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
+    finetune(Run(tmp_path / "run", {}), TASK, online_agent(), [checkpoint], ONLINE)
+    middle = load_checkpoint(tmp_path / "run" / "seed-0" / "trajectory" / "step-00000020.safetensors")
+    switch(online_agent(), [middle])
+    with pytest.raises(UserError, match="holds no moments"):
+        switch(online_agent(), [middle], momenta="keep")
+
+
+def test_offline_ratio_is_the_share_of_the_dataset_in_every_batch():
+    data = OfflineData(toy_transitions(100, 3, 2), [0, 1])
+    buffer = ReplayBuffer([0, 1], 50, 3, 2)
+    for t in range(30):
+        x = torch.full((2, 3), float(1000 + t))
+        buffer.add(x, x[:, :2] * 0, x, torch.zeros(2), torch.tensor([True, False]))
+    sample, fresh = batches(16, 0.25, buffer, data)
+    batch = sample()
+    own = batch.observations[..., 0] >= 1000
+    assert fresh == 12
+    assert own.sum(-1).tolist() == [12, 12]
+    assert own[:, :12].all()
+    assert batch.rewards[:, :12].eq(0).all()
+    assert batch.rewards[:, 12:].eq(-1).all()
+    assert batch.masks[0, :12].eq(0).all()
+    assert batch.masks[0, 12:].eq(1).all()
+    assert batches(16, 0.0, buffer, None)[1] == 16
+    with pytest.raises(UserError, match="needs an offline dataset"):
+        batches(16, 0.5, buffer, None)
+    with pytest.raises(UserError, match="leaves no row"):
+        batches(16, 0.99, buffer, data)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_training_from_nothing_begins_with_uniform_actions(tmp_path, ratio):
+    agent, data = online_agent((0, 1)), OfflineData(toy_transitions(100, 6, 2), [0, 1])
+    before = agent.tensors(0)
+    options = OnlineOptions(
+        steps=25, warmup_steps=24, offline_ratio=ratio, log_every=25, eval_every=25, eval_episodes=1,
+        trajectory_every=0,
+    )  # fmt: skip
+    train(Run(tmp_path / "run", {}), TASK, agent, options, data)
+    rows = read_metrics(tmp_path / "run")
+    assert {row["step"] for row in rows} == {"0", "25"}
+    about = load_checkpoint(tmp_path / "run" / "seed-1" / "online.safetensors").description
+    assert (about.algorithm, about.moment, about.history) == ("sac", "online", [])
+    moved = (agent.tensors(0)["critic.net.head.bias"] - before["critic.net.head.bias"]).abs()
+    assert moved.max() == pytest.approx(3e-4, rel=0.05)  # exactly one update
+
+
+def test_uniform_actions_fill_the_box_and_each_seed_has_its_own():
+    both, one = UniformActions([0, 1], 2), UniformActions([1], 2)
+    draws = torch.stack([both(torch.empty(0)) for _ in range(2000)])
+    alone = torch.stack([one(torch.empty(0)) for _ in range(2000)])
+    assert torch.equal(draws[:, 1], alone[:, 0])
+    assert draws.abs().max() <= 1.0
+    assert draws.mean().abs() < 0.02
+    assert draws.var() == pytest.approx(1 / 3, rel=0.05)
+
+
+def test_a_task_without_success_and_references_logs_neither(tmp_path):
+    task = get_task("Pendulum-v1@horizon=20")
+    agent = SAC(SACConfig(hidden=(8,), batch_size=8), 3, 1, [0])
+    options = OnlineOptions(steps=40, log_every=20, eval_every=20, eval_episodes=1, trajectory_every=0)
+    train(Run(tmp_path / "run", {}), task, agent, options)
+    last = read_metrics(tmp_path / "run")[-1]
+    assert float(last["train/episode_return"]) < -10
+    assert float(last["eval/return"]) < -10
+    assert not any(last[name] for name in ("eval/score", "eval/success", "train/episode_success"))
 
 
 def test_seeds_fine_tune_as_a_stack(offline, tmp_path):

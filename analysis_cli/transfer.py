@@ -1,0 +1,263 @@
+"""`smac transfer`: every offline method to every online method, over seeds, in one table."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+from rich.table import Table
+
+from analysis_cli.console import command_line, console, default_directory, progress_bar, wrote
+from analysis_cli.processes import run_command
+from analysis_cli.train import TaskName, defaults
+from figures.curves import CurvePair, draw_curves
+from smac.agents import AGENTS, OFFLINE, ONLINE, agent_class
+from smac.data.minari_io import find_dataset
+from smac.errors import UserError
+from smac.files import new_directory, read_json, write_json, write_text
+from smac.provenance import versions
+from smac.tasks import get_task
+from smac.training.comparison import Mean, offline_numbers, online_numbers
+from smac.training.run import finished, run_config
+
+PLAN = "plan.json"
+OFFLINE_COLUMNS = {"return": 1, "score": 2, "success": 2}  # number -> digits
+ONLINE_COLUMNS = {
+    "final_score": 2, "final_success": 2, "switch/dip": 2, "switch/recovery_steps": 0, "regret/eval": 2,
+    "regret/train": 2,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Pre-train with every offline method, fine-tune each with every online one, and compare.
+
+    Each cell is a run directory of its own, made by the command that `plan.json` names. The same command
+    again, or `smac resume`, continues where it stopped.
+    """
+
+    task: TaskName
+    """Name of the task (`smac tasks`), or the id of a gymnasium environment."""
+    offline: str = ",".join(OFFLINE)
+    """Offline algorithms, separated by commas."""
+    online: str = "sac"
+    """Online algorithms, separated by commas."""
+    seeds: int = 5
+    """How many training seeds, as one stack in every cell."""
+    seed: int = 0
+    """The first training seed."""
+    pretrain: str = ""
+    """Further options of every `smac pretrain`, as in --pretrain="--steps 5000 --hidden 64 64"."""
+    finetune: str = ""
+    """Further options of every `smac finetune`, as in --finetune="--steps 20000"."""
+    only: tuple[str, ...] = field(default=())
+    """Options of one algorithm alone, each as ALGORITHM=OPTIONS, as in
+    --only "smac=--kappa 0.2" "td3=--policy-delay 1"."""
+    dataset: str | None = None
+    """Dataset id or path of a dataset's folder; default: the task's own."""
+    data_root: Path | None = None
+    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    workers: int = os.cpu_count() or 1
+    """Cells trained at a time, each with one thread."""
+    out: Path | None = None
+    """Directory of the matrix; default: a new one in runs/."""
+
+    def run(self) -> None:
+        out = self.out or default_directory("transfer", get_task(self.task).name)
+        plan = Plan.of(self)
+        path = out / PLAN
+        if path.exists():
+            if read_json(path)["cells"] != plan.cells():
+                raise UserError(f"{out}: holds another matrix; choose another --out, or repeat its command")
+        else:
+            new_directory(out)
+            about = {"command": "transfer", "command_line": command_line("smac"), "versions": versions()}
+            write_json(path, about | {"task": self.task, "cells": plan.cells()})
+        carry_out(out, self.workers)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a matrix, as the commands that make them."""
+
+    pretrain: dict[str, list[str]]  # offline algorithm -> words
+    finetune: dict[tuple[str, str], list[str]]  # offline, online algorithm -> words
+
+    @classmethod
+    def of(cls, options: Transfer) -> Plan:
+        """The plan of a command; whatever can be seen to be wrong is refused before anything is trained."""
+        task = get_task(options.task)
+        offline, online = _names(options.offline), _names(options.online)
+        only = _only(options.only)
+        for name in offline:
+            defaults(options.task, name, OFFLINE)
+        for name in online:
+            defaults(options.task, name, ONLINE)
+        for name in only:
+            agent_class(name)
+        if options.seeds < 1 or options.workers < 1:
+            raise UserError("--seeds and --workers must be at least 1")
+        words = shlex.split(options.finetune)
+        if "bc" in offline and "--initialise-critic" not in words:
+            raise UserError(
+                'bc has no critic to carry over: leave it out, or add --finetune "--initialise-critic"'
+            )
+        dataset = str(find_dataset(task.data(options.dataset), options.data_root, task))
+        shared = ["--dataset", dataset, "--seed", str(options.seed), "--seeds", str(options.seeds)]
+        pretrain = {
+            a: ["smac", "pretrain", "--task", options.task, "--algorithm", a, *shared,
+                *shlex.split(options.pretrain), *only.get(a, [])]
+            for a in offline
+        }  # fmt: skip
+        finetune = {
+            (a, b): ["smac", "finetune", "--from", f"pretrain/{a}", "--algorithm", b, "--dataset", dataset,
+                     *words, *(only.get(b, []) if b not in OFFLINE else [])]
+            for a in offline
+            for b in online
+        }  # fmt: skip
+        return cls(pretrain, finetune)
+
+    def cells(self) -> dict[str, list[str]]:
+        """Folder of a cell -> words of its command; paths are relative to the matrix."""
+        cells = {f"pretrain/{a}": words for a, words in self.pretrain.items()}
+        return cells | {f"finetune/{a}-{b}": words for (a, b), words in self.finetune.items()}
+
+
+def carry_out(out: Path, workers: int) -> None:
+    """Do what is left of the plan in `out`, then write and print its tables."""
+    plan = read_json(out / PLAN)
+    stages = [
+        {name: words for name, words in plan["cells"].items() if name.startswith(stage)}
+        for stage in ("pretrain/", "finetune/")
+    ]
+    with progress_bar() as bar, ThreadPoolExecutor(workers) as pool:
+        for stage in stages:
+            futures = [pool.submit(_cell, out, name, words, bar) for name, words in stage.items()]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    report(out, plan)
+
+
+def _cell(out: Path, name: str, words: Sequence[str], bar: Progress) -> None:
+    """Train one cell, continue it, or leave it if it has ended."""
+    directory = out / name
+    line = bar.add_task(name, total=None)
+    if (directory / "config.json").exists():
+        if finished(directory, run_config(directory)):
+            bar.update(line, total=1, completed=1)
+            return
+        words = ["smac", "resume", str(directory)]
+    else:
+        words = [str(out / w) if w.startswith("pretrain/") else w for w in words]
+        words += ["--out", str(directory)]
+    run_command(words, directory, _shown(bar, line, name))
+
+
+def _shown(bar: Progress, line: Any, name: str) -> Callable[[str, int, int], None]:
+    def show(phase: str, step: int, total: int) -> None:
+        bar.update(line, description=f"{name}, {phase}", completed=step, total=total)
+
+    return show
+
+
+def state_of_run(directory: Path) -> str:
+    """How far a run is, in words."""
+    if not (directory / "config.json").exists():
+        return "not begun"
+    if finished(directory, run_config(directory)):
+        return "ended"
+    progress = directory / "progress.json"
+    if not progress.exists():
+        return "begun"
+    seen, age = read_json(progress), time.time() - progress.stat().st_mtime
+    return f"{seen['phase']}, step {seen['step']} of {seen['total']}, last seen {age:.0f} s ago"
+
+
+def show_cells(out: Path) -> None:
+    """How far each cell of a matrix is."""
+    table = Table("cell", "state", title=str(out))
+    for name in read_json(out / PLAN)["cells"]:
+        table.add_row(name, state_of_run(out / name))
+    console.print(table)
+
+
+def report(out: Path, plan: dict[str, Any]) -> None:
+    """transfer.json, tables in Markdown, and a picture of the curves per online algorithm."""
+    names = list(plan["cells"])
+    offline = {n.split("/")[1]: offline_numbers(out / n) for n in names if n.startswith("pretrain/")}
+    online = {n.split("/")[1]: online_numbers(out / n) for n in names if n.startswith("finetune/")}
+    result = {key: plan[key] for key in ("command_line", "task", "versions")}
+    write_json(out / "transfer.json", result | {"offline": offline, "online": online})
+    tables = [
+        _table("offline", OFFLINE_COLUMNS, {AGENTS[a].label: x for a, x in offline.items()}),
+        _table("online", ONLINE_COLUMNS, {_arrow(cell): x for cell, x in online.items()}),
+    ]
+    for title, columns, rows in tables:
+        shown = Table("", *columns, title=title)
+        for row in rows:
+            shown.add_row(*row)
+        console.print(shown)
+    text = "\n".join(_markdown(title, columns, rows) for title, columns, rows in tables)
+    write_text(
+        out / "transfer.md", f"`{plan['command_line']}`\n\nMeans over seeds, 95 % t intervals.\n\n{text}"
+    )
+    pictures = []
+    for b in dict.fromkeys(cell.split("-")[1] for cell in online):
+        pairs = [
+            CurvePair(AGENTS[a].label, out / "pretrain" / a, out / "finetune" / f"{a}-{b}") for a in offline
+        ]
+        pictures += draw_curves(pairs, out / f"curves-{b}")
+    for path in (out / "transfer.json", out / "transfer.md", *pictures):
+        wrote(path)
+
+
+def _arrow(cell: str) -> str:
+    a, b = cell.split("-")
+    return f"{AGENTS[a].label} → {AGENTS[b].label}"
+
+
+Rows = list[list[str]]
+
+
+def _table(
+    title: str, columns: dict[str, int], cells: dict[str, dict[str, Any]]
+) -> tuple[str, list[str], Rows]:
+    rows = []
+    for label, numbers in cells.items():
+        means = {name: Mean(**value) for name, value in numbers["over_seeds"].items()}
+        of = len(numbers["seeds"])
+        rows.append([label, *(means[c].text(d, of) if c in means else "" for c, d in columns.items())])
+    return title, list(columns), rows
+
+
+def _markdown(title: str, columns: list[str], rows: Rows) -> str:
+    lines = [["", *columns], ["---"] * (1 + len(columns)), *rows]
+    return f"## {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"{text!r}: name each algorithm once, separated by commas")
+    return names
+
+
+def _only(items: Sequence[str]) -> dict[str, list[str]]:
+    options = {}
+    for item in items:
+        name, equals, words = item.partition("=")
+        if not equals:
+            raise UserError(f"--only {item!r} is not of the form ALGORITHM=OPTIONS")
+        options[name] = shlex.split(words)
+    return options
