@@ -41,7 +41,7 @@ def check_new_dataset(dataset_id: str, root: Path | None) -> Path:
     match = DATASET_ID_RE.fullmatch(dataset_id)
     if match is None or match.group("version") is None:
         raise UserError(
-            f"dataset id {dataset_id!r} is malformed: use letters and digits, as in group/name-v0"
+            f"dataset id {dataset_id!r} is malformed: use words of two letters or digits at least, as in group/name-v0"
         )
     folder = minari_root(root) / dataset_id
     if folder.exists():

@@ -4,12 +4,13 @@ import difflib
 import re
 
 from smac.errors import UserError
-from smac.tasks import adroit, pointmaze
-from smac.tasks.task import REWARDS, Task
+from smac.tasks import adroit, antmaze, kitchen, locomotion, pointmaze
+from smac.tasks.task import REWARDS, Convention, Task
 
-__all__ = ["REWARDS", "Task", "get_task", "task_names"]
+__all__ = ["REWARDS", "Convention", "Task", "get_task", "task_names"]
 
-_TASKS = {task.name: task for family in (pointmaze, adroit) for task in family.TASKS}
+_FAMILIES = (adroit, kitchen, antmaze, pointmaze, locomotion)
+_TASKS = {task.name: task for family in _FAMILIES for task in family.TASKS}
 _VERSIONED = re.compile(r".+-v\d+")  # what an environment's id looks like
 
 
@@ -44,6 +45,12 @@ def _environment(env_id: str, options: str) -> Task:
     horizon = registered_horizon(env_id)
     if horizon is None and "horizon=" not in options:
         raise UserError(f"{env_id} has no time limit of its own: state one, as in {env_id}@horizon=1000")
+    wrong_sign = env_id in adroit.WRONG_SIGN
+    if wrong_sign and "reward=" not in options:
+        raise UserError(
+            f"the dense reward of {env_id} grows with the palm's distance, a sign error: state "
+            f"{env_id}@reward=corrected for D4RL's sign, or @reward=own for the reward as it is"
+        )
     return Task(
         name=env_id,
         family="other",
@@ -51,6 +58,5 @@ def _environment(env_id: str, options: str) -> Task:
         horizon=horizon or 1,
         description=f"the environment {env_id}",
         reward="own",
-        rewards=("own", "success"),
-        has_success=False,
+        rewards=("own", "success", "corrected") if wrong_sign else ("own", "success"),
     )

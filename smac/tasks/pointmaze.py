@@ -31,30 +31,42 @@ def _task(size: str, *, horizon: int, description: str, random_return: float, ex
         env_kwargs={"continuing_task": False},
         horizon=horizon,
         observation_keys=("observation", "desired_goal"),
+        observes="x, y and velocity of the ball, x and y of the goal",
         description=description,
+        success="the ball's centre is within 0.45 of the goal",
         random_return=random_return,
         expert_return=expert_return,
+        references=(
+            "100 episodes each, reset seeds 5000-5099: uniform actions; the waypoint controller "
+            "(gain 10, damping 1) without noise"
+        ),
         dataset=f"smac/{name}-v0",
+        minari=(f"D4RL/{name.replace('-', '/')}-v2",),
         solved=goal_reached,
         defaults=_DEFAULTS,
     )
 
 
-# References, 100 episodes each (reset seeds 5000-5099): uniform actions; waypoint controller
-# (smac.data.controllers, gain 10, damping 1) without noise, success 1
 TASKS = (
     _task(
         "UMaze",
         horizon=300,
         description="a force-driven ball finds a random goal in a U-shaped corridor",
         random_return=-274.7,  # success 0.19
-        expert_return=-52.2,
+        expert_return=-52.2,  # success 1
     ),
     _task(
         "Medium",
         horizon=600,
         description="a force-driven ball finds a random goal in an 8 x 8 maze",
         random_return=-561.8,  # success 0.11
-        expert_return=-103.0,
+        expert_return=-103.0,  # success 1
+    ),
+    _task(
+        "Large",
+        horizon=800,
+        description="a force-driven ball finds a random goal in a 9 x 12 maze",
+        random_return=-746.2,  # success 0.09
+        expert_return=-156.8,  # success 1
     ),
 )

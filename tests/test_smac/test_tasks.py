@@ -1,17 +1,66 @@
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
+from smac.agents import AGENTS, default_config
 from smac.errors import UserError
-from smac.tasks import get_task, task_names
+from smac.tasks import REWARDS, get_task, task_names
+from smac.tasks.explain import explain
+
+HORIZONS = {
+    "pen-binary": 100,
+    "door-binary": 200,
+    "relocate-binary": 200,
+    "hammer-binary": 200,
+    "kitchen-complete": 280,
+    "kitchen-partial": 280,
+    "kitchen-mixed": 280,
+    "antmaze-umaze": 700,
+    "antmaze-medium": 1000,
+    "antmaze-large": 1000,
+    "pointmaze-umaze": 300,
+    "pointmaze-medium": 600,
+    "pointmaze-large": 800,
+    "hopper": 1000,
+    "walker2d": 1000,
+    "halfcheetah": 1000,
+}
 
 
-def test_names_and_fields():
-    assert task_names() == ("pointmaze-umaze", "pointmaze-medium", "door-binary")
-    assert [get_task(name).horizon for name in task_names()] == [300, 600, 200]
+def test_names_and_horizons():
+    assert {name: get_task(name).horizon for name in task_names()} == HORIZONS
     assert all(get_task(name).name == name for name in task_names())
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_every_task_states_what_a_number_depends_on(name):
+    task = get_task(name)
+    assert task.description
+    assert task.observes
+    assert task.references
+    assert task.dataset
+    assert task.minari
+    assert task.reward in task.rewards
+    assert set(task.rewards) <= set(REWARDS)
+    assert bool(task.success) == task.has_success == (task.solved is not None)
+    assert task.random_return < task.expert_return
+    assert (task.failure_reward == -1.0) == (task.reward == "success")
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_defaults_name_fields_of_the_algorithms(name):
+    """A default under a misspelt name would silently do nothing, or stop a run."""
+    task = get_task(name)
+    known = {f.name for kind in AGENTS.values() for f in fields(kind.Config)}
+    assert set(task.defaults["all"]) <= known
+    assert set(task.defaults) - {"all"} <= set(AGENTS)
+    for algorithm in AGENTS:
+        config = default_config(algorithm, task)
+        for key, value in task.defaults.get(algorithm, {}).items():
+            assert getattr(config, key) == value
 
 
 def test_score_and_margin():
@@ -23,19 +72,25 @@ def test_score_and_margin():
     np.testing.assert_allclose(task.score(np.array([middle, task.expert_return])), [0.5, 1.0])
 
 
-def test_success_rules():
-    maze = get_task("pointmaze-umaze")
-    observations = np.array([[0.0, 0, 9, 9, 0.44, 0], [0, 0, 0, 0, 0.46, 0]])
-    assert maze.solved(observations).tolist() == [True, False]
-    door = np.zeros((2, 39), dtype=np.float32)
-    door[:, 28] = [1.3499, 1.3501]
-    assert get_task("door-binary").solved(door).tolist() == [False, True]
+def test_score_of_the_kitchen_counts_sub_tasks_and_not_the_return():
+    for reward in ("remaining", "solved", "completion", "satisfied"):
+        task = get_task(f"kitchen-mixed@reward={reward}")
+        returns = np.array([-1120.0, -600.0, 3.0])
+        assert task.score(returns, np.array([0, 2, 4])).tolist() == [0.0, 0.5, 1.0]
+        assert np.isnan(task.score(returns)).all()  # unknown, and not made of returns
+    assert get_task("kitchen-mixed").margin == pytest.approx(0.2 * 280)  # a fifth of a sub-task per step
+
+
+def test_locomotion_scores_are_d4rls():
+    assert get_task("hopper").score(3234.3) == 1.0
+    assert get_task("walker2d").score(np.array([1.629008])) == 0.0
+    assert get_task("halfcheetah").score(5927.4105235) == pytest.approx(0.5, abs=1e-9)
 
 
 def test_unknown_task_suggests_a_name():
     with pytest.raises(UserError, match=r"unknown task 'pointmaze-umase': did you mean 'pointmaze-umaze'\?"):
         get_task("pointmaze-umase")
-    with pytest.raises(UserError, match="tasks are pointmaze-umaze, pointmaze-medium, door-binary"):
+    with pytest.raises(UserError, match=r"tasks are pen-binary, door-binary, .*, halfcheetah, or the id of"):
         get_task("kitchen")
 
 
@@ -50,6 +105,9 @@ def test_any_environment_is_a_task_and_its_name_carries_the_options():
     assert (task.horizon, task.reward, dict(task.env_kwargs)) == (50, "own", {"g": 9.5})
     assert task.score(np.array([-1200.0, -150.0])).tolist() == [0.0, 1.0]
     assert get_task(task.name) == task
+    listed = get_task('FrankaKitchen-v1@env.tasks_to_complete=["kettle","microwave"],keys=observation')
+    assert listed.env_kwargs == {"tasks_to_complete": ["kettle", "microwave"]}
+    assert listed.observation_keys == ("observation",)
     plain = get_task("Pendulum-v1")
     assert plain.horizon == 200
     assert np.isnan(plain.score(np.array([-1200.0]))).all()
@@ -61,9 +119,25 @@ def test_any_environment_is_a_task_and_its_name_carries_the_options():
         plain.data(None)
 
 
+def test_the_name_carries_a_convention_that_is_not_the_default():
+    task = get_task("kitchen-complete@reward=completion")
+    assert task.name == "kitchen-complete@reward=completion"
+    assert "1 for each sub-task at the step that first solves it" in task.reward_convention
+    assert task != get_task("kitchen-complete")
+    assert get_task(task.name) == task
+
+
 def test_references_do_not_outlive_a_change_of_what_they_were_measured_on():
     assert get_task("pointmaze-umaze@horizon=100").random_return is None
+    assert get_task("pointmaze-umaze@horizon=300").random_return == -274.7
     assert get_task("pointmaze-umaze@expert=-50").random_return == -274.7
+    assert get_task("kitchen-complete@reward=satisfied").random_return is None
+    assert get_task("kitchen-complete@flags=true").random_return == -1120.0
+    assert get_task("antmaze-umaze@version=v5").expert_return == get_task("antmaze-umaze").expert_return
+    assert get_task("antmaze-umaze@cells=any").expert_return > get_task("antmaze-umaze").expert_return
+    both = get_task("antmaze-umaze@version=v5,cells=any")  # measured with either, not with both
+    assert both.expert_return is None
+    assert get_task("antmaze-umaze@version=v5,cells=any,expert=-180,random=-690").margin == 25.5
 
 
 @pytest.mark.parametrize(
@@ -72,12 +146,38 @@ def test_references_do_not_outlive_a_change_of_what_they_were_measured_on():
         ("Pendulum-v9", "unknown environment 'Pendulum-v9'"),
         ("Blackjack-v1", "state one, as in Blackjack-v1@horizon=1000"),
         ("pointmaze-umaze@reward=own", "unknown reward 'own'; rewards are success"),
+        ("kitchen-mixed@reward=wsrl", "rewards are remaining, solved, completion, satisfied"),
+        ("antmaze-large@version=v3", "option version cannot be 'v3'; it can be v4, v5"),
         ("Pendulum-v1@horizon=x", "option horizon cannot be 'x'"),
         ("Pendulum-v1@horizon=0", "horizon must be at least 1"),
         ("Pendulum-v1@colour=red", "unknown option 'colour'"),
+        ("antmaze-umaze@colour=red", "options are version, cells, torque, horizon"),
         ("Pendulum-v1@horizon", "not of the form KEY=VALUE"),
     ],
 )
 def test_wrong_options_name_what_is_wrong(name, message):
     with pytest.raises(UserError, match=message):
         get_task(name)
+
+
+def test_explanation_says_all_that_a_number_depends_on():
+    rows = dict(
+        explain(
+            get_task("kitchen-complete@reward=solved"),
+            observation_dim=59,
+            action_dim=9,
+            package="gymnasium-robotics 1.4.2",
+            wrappers=("FlatObservation", "KitchenReward"),
+        )
+    )
+    assert rows["environment"] == "FrankaKitchen-v1 of gymnasium-robotics 1.4.2"
+    assert rows["  with tasks_to_complete"] == "microwave, kettle, light switch, slide cabinet"
+    assert rows["observation"].startswith("59 numbers (entries observation): 9 joint positions")
+    assert rows["horizon"].startswith("280 steps, then truncated")
+    assert rows["reward"] == "`solved`: sub-tasks solved so far, at each step (Cal-QL's fork of D4RL)"
+    assert rows["ends"] == "the episode terminates when all sub-tasks have been solved"
+    assert rows["score"] == "sub-tasks solved at any time / 4"
+    assert rows["  reward"] == "remaining or solved or completion or satisfied"
+    assert rows["datasets of others"] == "D4RL/kitchen/complete-v2"
+    assert "importance_sampling false" in rows["defaults, cal_ql"]
+    assert "margin" not in rows  # measured for another reward

@@ -1,0 +1,31 @@
+"""The environments of tasks: `make_env` builds one, the wrappers say what a task changes about it."""
+
+from smac.envs.adroit import CorrectedReward
+from smac.envs.kitchen import CompletionFlags, KitchenReward
+from smac.envs.make import (
+    EnvDims,
+    EnvFacts,
+    check_mujoco,
+    describe_env,
+    env_spec,
+    make_env,
+    registered_horizon,
+)
+from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward
+
+__all__ = [
+    "CompletionFlags",
+    "CorrectedReward",
+    "EnvDims",
+    "EnvFacts",
+    "FlatObservation",
+    "KitchenReward",
+    "OwnReward",
+    "ScaledAction",
+    "SuccessReward",
+    "check_mujoco",
+    "describe_env",
+    "env_spec",
+    "make_env",
+    "registered_horizon",
+]

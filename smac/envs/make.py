@@ -1,0 +1,165 @@
+"""Building the environment of a task: flat float32 observations, the task's reward, its ending."""
+
+import contextlib
+import importlib.metadata
+import io
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.wrappers import RescaleAction
+
+from smac.envs.adroit import CorrectedReward
+from smac.envs.kitchen import CompletionFlags, KitchenReward
+from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward
+from smac.errors import UserError
+from smac.tasks import Task, kitchen
+
+log = logging.getLogger(__name__)
+MUJOCO_BELOW = (3, 11)  # gymnasium-robotics 1.4 models do not load in later versions
+
+Wrapper = Callable[[gymnasium.Env], gymnasium.Env]
+REWARD_WRAPPERS: Mapping[str, Wrapper] = {
+    "success": SuccessReward,
+    "own": OwnReward,
+    "corrected": CorrectedReward,
+    **{reward: partial(KitchenReward, reward=reward) for reward in kitchen.REWARDS},
+}
+WRAPPERS: Mapping[str, Wrapper] = {"flags": CompletionFlags}  # of Task.wrappers
+
+
+@dataclass(frozen=True)
+class EnvDims:
+    """Sizes of a task's flat observation and action vectors."""
+
+    observation_dim: int
+    action_dim: int
+
+
+@dataclass(frozen=True)
+class EnvFacts:
+    """What there is to say of a task's environment once it has been built."""
+
+    observation_dim: int
+    action_dim: int
+    package: str  # that the environment comes from, with versions
+    wrappers: tuple[str, ...]  # innermost first
+
+
+def make_env(task: Task) -> gymnasium.Env:
+    """The environment of `task`: flat float32 observations, actions in [-1, 1], the task's reward and limit.
+
+    Randomness comes from `reset(seed=...)` alone. Raises UserError if the installed MuJoCo is too new, or if
+    the environment's spaces are not vectors.
+    """
+    check_mujoco(importlib.metadata.version("mujoco"))
+    _register_robotics()
+    try:
+        with warnings.catch_warnings():
+            # a task names its version on purpose: AntMaze's data are of v4
+            warnings.filterwarnings("ignore", message=".*is out of date")
+            env = gymnasium.make(
+                task.env_id, max_episode_steps=task.horizon, disable_env_checker=True, **task.env_kwargs
+            )
+    except (gymnasium.error.Error, TypeError, ValueError, ImportError) as error:
+        raise UserError(f"task {task.name}: the environment cannot be made ({error})") from None
+    _remove_model_file(env)
+    env = REWARD_WRAPPERS[task.reward](FlatObservation(env, _keys(task, env)))
+    for name in task.wrappers:
+        env = WRAPPERS[name](env)
+    if not _unit_box(env.action_space):
+        env = RescaleAction(env, np.float32(-1), np.float32(1))
+    return env if task.action_scale == 1.0 else ScaledAction(env, task.action_scale)
+
+
+def _keys(task: Task, env: gymnasium.Env) -> tuple[str, ...]:
+    """Entries of the observation to keep: the task's, else all of a Dict's; UserError if not vectors."""
+    space = env.observation_space
+    if isinstance(space, gymnasium.spaces.Dict):
+        keys = task.observation_keys or tuple(space.spaces)
+        missing = [key for key in keys if key not in space.spaces]
+        if missing:
+            raise UserError(f"task {task.name}: its observation has {list(space.spaces)} but not {missing}")
+        parts = [space[key] for key in keys]
+    else:
+        keys, parts = (), [space]
+    for part in parts:
+        if not isinstance(part, Box) or len(part.shape) != 1:
+            raise UserError(f"task {task.name}: observations must be vectors, its space is {space}")
+    action = env.action_space
+    if not isinstance(action, Box) or len(action.shape) != 1 or not action.is_bounded():
+        raise UserError(f"task {task.name}: actions must be bounded vectors, their space is {action}")
+    return keys
+
+
+def _unit_box(space: gymnasium.Space) -> bool:
+    return isinstance(space, Box) and bool((space.low == -1.0).all() and (space.high == 1.0).all())
+
+
+def registered_horizon(env_id: str) -> int | None:
+    """The time limit that an environment is registered with, if any; UserError if it is unknown."""
+    _register_robotics()
+    try:
+        return gymnasium.spec(env_id).max_episode_steps
+    except (gymnasium.error.Error, ImportError) as error:
+        raise UserError(f"unknown environment {env_id!r}: {str(error).rstrip('.')}") from None
+
+
+@cache
+def env_spec(task: Task) -> EnvDims:
+    """Sizes of the task's observation and action; the environment made to learn them is closed again."""
+    env = make_env(task)
+    try:
+        assert env.observation_space.shape is not None
+        assert env.action_space.shape is not None
+        return EnvDims(env.observation_space.shape[0], env.action_space.shape[0])
+    finally:
+        env.close()
+
+
+def describe_env(task: Task) -> EnvFacts:
+    """Sizes, origin and wrappers of the task's environment, which is built for it and closed again."""
+    dims, env = env_spec(task), make_env(task)
+    env.close()
+    assert env.spec is not None
+    package = str(env.spec.entry_point).split(".")[0].replace("_", "-")
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        package += f" {importlib.metadata.version(package)}"
+    wrappers = tuple(wrapper.name for wrapper in env.spec.additional_wrappers)
+    return EnvFacts(
+        observation_dim=dims.observation_dim,
+        action_dim=dims.action_dim,
+        package=f"{package}, mujoco {importlib.metadata.version('mujoco')}",
+        wrappers=wrappers,
+    )
+
+
+def check_mujoco(version: str) -> None:
+    """UserError that names the fix if this version of MuJoCo is too new."""
+    if tuple(int(part) for part in version.split(".")[:2]) >= MUJOCO_BELOW:
+        limit = ".".join(map(str, MUJOCO_BELOW))
+        raise UserError(f"mujoco {version} is too new for gymnasium-robotics: pip install 'mujoco<{limit}'")
+
+
+@cache
+def _register_robotics() -> None:
+    """Registers the gymnasium-robotics environments; the notice it prints on import goes to the log."""
+    notice = io.StringIO()
+    with contextlib.redirect_stderr(notice):
+        import gymnasium_robotics
+    gymnasium.register_envs(gymnasium_robotics)
+    if notice.getvalue():
+        log.debug("gymnasium-robotics says: %s", notice.getvalue().strip())
+
+
+def _remove_model_file(env: gymnasium.Env) -> None:
+    """Maze environments leave the XML they generate in the temporary folder; MuJoCo has read it by now."""
+    path = getattr(env.unwrapped, "tmp_xml_file_path", None)
+    if path is not None:
+        Path(path).unlink(missing_ok=True)
