@@ -203,8 +203,8 @@ class Evaluate:
         )
         about = checkpoint.description
         table = Table("", "", show_header=False, title=f"{about.task}: {about.moment} {kind.label}")
-        for name in ("return", "score", "success", "length"):
-            table.add_row(name, f"{result[name]['mean']:.3f} +- {result[name]['standard_error']:.3f}")
+        for name, value in result.items():
+            table.add_row(name, f"{value['mean']:.3f} +- {value['standard_error']:.3f}")
         console.print(table)
         out = new_directory(self.out or default_directory("evaluate", about.task, about.algorithm))
         command = {"command": command_line("smac"), "checkpoint": str(self.checkpoint)}

@@ -59,14 +59,12 @@ def evaluate(
     number of workers nor on the order in which they finish.
     """
     shape = (count, len(seeds))
-    result = Rollouts(np.full(shape, np.nan), np.zeros(shape, np.int64), np.zeros(shape, bool))
+    result = Rollouts.empty(*shape)
     jobs = _jobs(spec, task, points, seeds, stochastic)
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch=2 * workers)
     done = 0
     for rows, columns, part in parallel(jobs):
-        result.returns[rows, columns] = part.returns
-        result.lengths[rows, columns] = part.lengths
-        result.successes[rows, columns] = part.successes
+        result.put(rows, columns, part)
         done += part.returns.size
         if progress:
             progress(done, count * len(seeds))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Protocol, Self
 
 import gymnasium
 import numpy as np
@@ -31,6 +31,23 @@ class Rollouts:
     returns: np.ndarray  # float64, undiscounted, in the task's own reward
     lengths: np.ndarray  # int64, environment steps
     successes: np.ndarray  # bool
+    solved: np.ndarray  # float64, sub-tasks solved at the end; NaN where the environment counts none
+
+    @classmethod
+    def empty(cls, points: int, episodes: int) -> Self:
+        """Nothing played yet: returns are NaN."""
+        shape = (points, episodes)
+        return cls(
+            returns=np.full(shape, np.nan),
+            lengths=np.zeros(shape, np.int64),
+            successes=np.zeros(shape, bool),
+            solved=np.full(shape, np.nan),
+        )
+
+    def put(self, rows: slice, columns: slice, part: Rollouts) -> None:
+        """Take over the results of some points and episodes."""
+        for f in fields(self):
+            getattr(self, f.name)[rows, columns] = getattr(part, f.name)
 
 
 def joined(parts: Sequence[Rollouts]) -> Rollouts:
@@ -77,8 +94,9 @@ class LockStep:
             dim = envs[0, 0].action_space.shape[0]
             per_seed = np.stack([policy_noise(seed, self.horizon, dim) for seed in seeds])
             noise = torch.from_numpy(per_seed).to(self.device)
-        returns, lengths = np.zeros(shape), np.zeros(shape, dtype=np.int64)
-        successes, running = np.zeros(shape, dtype=bool), np.ones(shape, dtype=bool)
+        played, running = Rollouts.empty(*shape), np.ones(shape, dtype=bool)
+        returns, lengths = played.returns, played.lengths
+        returns[:] = 0.0
         while running.any():
             t = int(lengths.max())
             step_noise = None if noise is None else noise[:, t].expand(points, -1, -1)
@@ -92,9 +110,10 @@ class LockStep:
                 observations[p, j] = observation
                 returns[p, j] += float(reward)
                 lengths[p, j] += 1
-                successes[p, j] |= bool(info.get("success", False))
+                played.successes[p, j] |= bool(info.get("success", False))
+                played.solved[p, j] = info.get("solved", np.nan)
                 running[p, j] = not (terminated or truncated)
-        return Rollouts(returns, lengths, successes)
+        return played
 
     def close(self) -> None:
         for env in self.envs:

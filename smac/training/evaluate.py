@@ -45,7 +45,7 @@ def summary(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
     successes = rollouts.successes.mean(axis=1)
     return {
         "eval/return": returns,
-        "eval/score": np.asarray(task.score(returns)),
+        "eval/score": np.asarray(task.score(returns, rollouts.solved.mean(axis=1))),
         "eval/success": successes if task.has_success else np.full_like(returns, np.nan),
         "eval/length": rollouts.lengths.mean(axis=1),
     }
@@ -54,7 +54,7 @@ def summary(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
 def evaluate_checkpoint(
     checkpoint: Checkpoint, *, episodes: int, seed: int, stochastic: bool
 ) -> dict[str, dict[str, float]]:
-    """Mean and standard error over episodes of return, score, success and length."""
+    """Mean and standard error over episodes of return, score, success, length; of what the task has."""
     about = checkpoint.description
     task = get_task(about.task)
     agent = agent_class(about.algorithm)(
@@ -62,18 +62,20 @@ def evaluate_checkpoint(
     )
     agent.load_tensors([checkpoint.tensors])
     lock_step = LockStep(lambda: make_env(task), task.horizon)
-    parts = [
-        lock_step.play(agent.actor, 1, [s], stochastic=stochastic) for s in episode_seeds(seed, episodes)
-    ]
+    played = joined(
+        [lock_step.play(agent.actor, 1, [s], stochastic=stochastic) for s in episode_seeds(seed, episodes)]
+    )
     lock_step.close()
-    returns = np.array([part.returns[0, 0] for part in parts])
     fields = {
-        "return": returns,
-        "score": np.asarray(task.score(returns)),
-        "success": np.array([float(part.successes[0, 0]) for part in parts]),
-        "length": np.array([float(part.lengths[0, 0]) for part in parts]),
+        "return": played.returns[0],
+        "score": np.asarray(task.score(played.returns[0], played.solved[0])),
     }
+    if task.has_success:
+        fields["success"] = played.successes[0].astype(float)
+    fields["length"] = played.lengths[0].astype(float)
     root = np.sqrt(max(episodes - 1, 1))
     return {
-        name: {"mean": float(x.mean()), "standard_error": float(x.std() / root)} for name, x in fields.items()
+        name: {"mean": float(x.mean()), "standard_error": float(x.std() / root)}
+        for name, x in fields.items()
+        if np.isfinite(x).any()
     }
