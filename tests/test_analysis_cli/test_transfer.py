@@ -1,0 +1,158 @@
+"""`smac transfer` and `smac train` by command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import run
+
+from analysis_cli import smac
+
+TINY = (
+    "--hidden 8 8 --batch-size 8 --steps 40 --eval-every 40 --eval-episodes 1 --log-every 20 --save-every 10"
+)
+FINE = "--batch-size 8 --steps 40 --eval-every 20 --eval-episodes 1 --trajectory-every 0 --save-every 10"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("transfer") / "data"
+    assert run(smac, "data collect --task pointmaze-umaze --episodes 4 --out", folder) == 0
+    return folder
+
+
+def words(data: Path, out: Path, *more: str, offline: str = "td3_bc") -> list[str]:
+    return [
+        "transfer", "--task", "pointmaze-umaze", "--offline", offline, "--online", "td3", "--seeds", "2",
+        f"--pretrain={TINY}", f"--finetune={FINE}", "--data-root", str(data), "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def call(arguments: list[str]) -> int:
+    sys.argv = ["smac", *arguments]
+    try:
+        smac.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def matrix(data, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("matrix") / "m"
+    assert call(words(data, out)) == 0
+    return out
+
+
+def test_a_matrix_is_its_cells_and_one_table(matrix, capsys):
+    result = json.loads((matrix / "transfer.json").read_text())
+    cell = result["online"]["td3_bc-td3"]
+    scores = [cell["seeds"][seed]["switch/dip"] for seed in ("0", "1")]
+    assert cell["over_seeds"]["switch/dip"]["mean"] == pytest.approx(sum(scores) / 2)
+    summary = json.loads((matrix / "finetune" / "td3_bc-td3" / "summary.json").read_text())
+    assert [summary[seed]["switch/dip"] for seed in ("0", "1")] == scores
+    assert "TD3+BC → TD3" in (matrix / "transfer.md").read_text()
+    assert (matrix / "curves-td3.png").stat().st_size > 10_000
+    assert run(smac, "status", matrix) == 0
+    assert capsys.readouterr().out.count("ended") == 2
+
+
+def test_a_finished_matrix_is_not_trained_again(matrix, data):
+    ends = list(matrix.glob("*/*/seed-*/*.safetensors"))
+    before = {path: path.stat().st_mtime_ns for path in ends}
+    assert call(words(data, matrix)) == 0
+    assert run(smac, "resume", matrix) == 0
+    assert {path: path.stat().st_mtime_ns for path in ends} == before
+
+
+def test_another_matrix_in_the_same_place_is_refused(matrix, data, capsys):
+    assert call(words(data, matrix, "--seed", "7")) == 2
+    assert "holds another matrix" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--offline", "bc"], "bc has no critic"),
+        (["--offline", "sac"], "unknown algorithm 'sac'"),
+        (["--offline", "iql,iql"], "name each algorithm once"),
+        (["--online", "smac"], "unknown algorithm 'smac'"),
+        (["--seeds", "0"], "must be at least 1"),
+        (["--only", "iql"], "not of the form ALGORITHM=OPTIONS"),
+        (["--dataset", "smac/missing-v0"], "no dataset 'smac/missing-v0'"),
+        (["--task", "pointmase"], "unknown task"),
+    ],
+)
+def test_wrong_input_is_refused_before_anything_is_written(data, tmp_path, capsys, more, message):
+    assert call(words(data, tmp_path / "m", *more)) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_cell_that_fails_tells_its_own_message(data, tmp_path, capsys):
+    line = words(data, tmp_path / "m")
+    line[line.index(f"--pretrain={TINY}")] = "--pretrain=--hidden 0"
+    assert call(line) == 2
+    assert "--hidden takes widths of at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_killed_matrix_ends_as_if_it_never_stopped(matrix, data, tmp_path):
+    out = tmp_path / "m"
+    for state in ("pretrain/td3_bc", "finetune/td3_bc-td3"):
+        module = [sys.executable, "-m", "analysis_cli.smac", *words(data, out)]
+        process = subprocess.Popen(module, start_new_session=True, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while process.poll() is None and not (out / state / "state.safetensors").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert run(smac, "resume", out) == 0
+    for name in ("metrics.csv", "seed-1/online.safetensors"):
+        cell = Path("finetune/td3_bc-td3") / name
+        assert (out / cell).read_bytes() == (matrix / cell).read_bytes()
+
+
+# ---- training from nothing -----------------------------------------------------------------------------
+
+
+def test_train_any_environment_and_evaluate_it(tmp_path, capsys):
+    line = "train --env Pendulum-v1@horizon=30 --algorithm td3 --warmup-steps 10 --hidden 8 8"
+    assert run(smac, f"{line} {FINE} --seeds 2 --out", tmp_path / "run") == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["command"], config["task"], config["seeds"]) == ("train", "Pendulum-v1@horizon=30", 2)
+    capsys.readouterr()
+    checkpoint = tmp_path / "run" / "seed-1" / "online.safetensors"
+    assert run(smac, "evaluate --episodes 2 --out", tmp_path / "e", checkpoint) == 0
+    result = json.loads((tmp_path / "e" / "evaluation.json").read_text())
+    assert result["length"]["mean"] == 30
+    assert "success" not in result
+    assert "score" not in result
+
+
+def test_train_with_a_share_of_offline_data(data, tmp_path):
+    line = f"train --task pointmaze-umaze --hidden 8 8 --offline-ratio 0.5 {FINE} --data-root"
+    assert run(smac, line, data, "--out", tmp_path / "run") == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["online"]["offline_ratio"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train --env CartPole-v1", "actions must be"),
+        ("train --env Pendulum-v7", "unknown environment"),
+        ("train --env Pendulum-v1 --offline-ratio 0.5", "no dataset of its own"),
+        ("train --env Pendulum-v1 --offline-ratio 1.0", "must lie in [0, 1)"),
+        ("train --env Pendulum-v1 --algorithm iql", "unknown algorithm 'iql'"),
+    ],
+)
+def test_training_refuses_what_cannot_be(tmp_path, capsys, line, message):
+    assert run(smac, f"{line} --out", tmp_path / "run") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
