@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landscape import geometry
@@ -61,6 +61,7 @@ def test_extrapolation_follows_the_same_line() -> None:
     np.testing.assert_allclose(geometry.point_on_line(start, end, -0.5)["w"], [0.0, 4.0])
 
 
+@settings(deadline=None)
 @given(points=st.integers(2, 300))
 def test_plain_grid_is_even_and_holds_both_ends(points: int) -> None:
     alphas = geometry.line_alphas(points)
@@ -70,6 +71,7 @@ def test_plain_grid_is_even_and_holds_both_ends(points: int) -> None:
     np.testing.assert_allclose(np.diff(alphas), 1 / (points - 1))
 
 
+@settings(deadline=None)
 @given(points=st.integers(4, 300), extrapolate=st.floats(1e-3, 50))
 def test_extrapolated_grid_reaches_its_label_and_holds_both_ends(points: int, extrapolate: float) -> None:
     alphas = geometry.line_alphas(points, extrapolate)

@@ -1,10 +1,10 @@
-"""Straight lines through parameter space. NumPy only: parameters are mappings from name to array.
+"""Networks as vectors: a mapping from tensor name to array, and the `Layout` in which it lies in one vector.
 
-Orientation everywhere: *from* is alpha = 0, *to* is alpha = 1 (definition 4.2). Floating-point tensors move;
-every other tensor (counters, index buffers) is held and must be equal at both ends.
+Floating-point tensors move; every other tensor (counters, index buffers) is held and must be equal in all
+networks that are compared (4.7). Vectors are float64 [d], whatever the dtype of the tensors.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +15,10 @@ from smac.errors import UserError
 Params = Mapping[str, np.ndarray]
 Vector = NDArray[np.float64]
 
+BATCH_STATISTICS = ("running_mean", "running_var")
 
-def _moves(tensor: np.ndarray) -> bool:
+
+def moves(tensor: np.ndarray) -> bool:
     return np.issubdtype(tensor.dtype, np.floating)
 
 
@@ -38,17 +40,23 @@ class Layout:
     def dimension(self) -> int:
         return sum(self.sizes)
 
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Which entries of the vector are which tensor."""
+        ends = np.cumsum([0, *self.sizes]).tolist()
+        return {name: slice(ends[i], ends[i + 1]) for i, name in enumerate(self.names)}
+
 
 def layout_of(params: Params) -> Layout:
     """The layout of `params`; the order in which the mapping lists its tensors does not matter."""
-    moving = sorted(name for name, tensor in params.items() if _moves(tensor))
+    moving = sorted(name for name, tensor in params.items() if moves(tensor))
     if not moving:
         raise UserError("the parameters hold no floating-point tensor; there is nothing to interpolate")
     return Layout(
         names=tuple(moving),
         shapes=tuple(params[name].shape for name in moving),
         dtypes=tuple(params[name].dtype for name in moving),
-        held={name: tensor.copy() for name, tensor in sorted(params.items()) if not _moves(tensor)},
+        held={name: tensor.copy() for name, tensor in sorted(params.items()) if not moves(tensor)},
     )
 
 
@@ -67,10 +75,15 @@ def check_same_layout(a: Params, b: Params, name_a: str = "from", name_b: str = 
             raise UserError(
                 f"tensor {name!r} is {x.dtype} in {name_a} but {y.dtype} in {name_b}; convert one of them"
             )
-        if not _moves(x) and not np.array_equal(x, y):
+        if not moves(x) and not np.array_equal(x, y):
             raise UserError(
                 f"{x.dtype} tensor {name!r} differs between {name_a} and {name_b}; "
                 "it cannot be interpolated, so make it equal or leave it out"
+            )
+        if name.rpartition(".")[2] in BATCH_STATISTICS and not np.array_equal(x, y):
+            raise UserError(
+                f"batch statistics {name!r} differ between {name_a} and {name_b}; an average of them belongs "
+                "to no network: hold them at one end and estimate them anew at every point"
             )
 
 
@@ -90,59 +103,33 @@ def unflatten(vector: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
         raise UserError(
             f"a vector of shape {vector.shape} does not fit a layout of dimension {layout.dimension}"
         )
-    pieces = np.split(vector, np.cumsum(layout.sizes)[:-1])
-    tensors = zip(layout.names, pieces, layout.shapes, layout.dtypes, strict=True)
-    params = {name: piece.reshape(shape).astype(dtype) for name, piece, shape, dtype in tensors}
+    tensors = zip(layout.slices.items(), layout.shapes, layout.dtypes, strict=True)
+    params = {name: vector[part].reshape(shape).astype(dtype) for (name, part), shape, dtype in tensors}
     return params | {name: tensor.copy() for name, tensor in layout.held.items()}
 
 
-def line_alphas(points: int, extrapolate: float = 0.0) -> Vector:
-    """Increasing positions [points] on a line, with exactly 0.0 and exactly 1.0 always among them.
-
-    With `extrapolate` = m > 0 they run from exactly -m to exactly 1 + m in three evenly spaced pieces that
-    meet at 0 and at 1; the two outer pieces get their share of the points, at least one each. So the spacing
-    outside [0, 1] may differ a little from the spacing inside.
-    """
-    if not (np.isfinite(extrapolate) and extrapolate >= 0):
-        raise UserError(f"extrapolate must be a finite number >= 0, got {extrapolate}")
-    fewest = 4 if extrapolate else 2
-    if points < fewest:
-        raise UserError(f"a line with extrapolate={extrapolate} needs at least {fewest} points, got {points}")
-    if not extrapolate:
-        return np.linspace(0.0, 1.0, points)
-    share = round((points - 1) * extrapolate / (1 + 2 * extrapolate))
-    outer = min(max(share, 1), (points - 2) // 2)
-    before = np.linspace(-extrapolate, 0.0, outer, endpoint=False)
-    after = np.linspace(1 + extrapolate, 1.0, outer, endpoint=False)[::-1]
-    return np.concatenate([before, np.linspace(0.0, 1.0, points - 2 * outer), after])
+def as_vector(values: np.ndarray, name: str) -> Vector:
+    """A new float64 copy [d] of `values`; raises a UserError that says `name` where one is not finite."""
+    vector = np.array(values, dtype=np.float64)
+    if vector.ndim != 1 or not vector.size:
+        raise UserError(f"{name} has shape {vector.shape}; a parameter vector has one axis (see `flatten`)")
+    broken = int(np.count_nonzero(~np.isfinite(vector)))
+    if broken:
+        raise UserError(f"{name} holds {broken} numbers that are not finite; it has no place in a landscape")
+    return vector
 
 
-def point_on_line(params_from: Params, params_to: Params, alpha: float) -> dict[str, np.ndarray]:
-    """theta(alpha) = (1 - alpha) theta_from + alpha theta_to, in float64, cast to each tensor's dtype (4.7).
-
-    alpha = 0 and alpha = 1 give copies of the stored tensors, bit for bit; the inputs are never written to.
-    Both must have one layout (`check_same_layout`).
-    """
-    if alpha in (0.0, 1.0):
-        return {name: tensor.copy() for name, tensor in (params_to if alpha else params_from).items()}
-    point = {}
-    for name, start in params_from.items():
-        if _moves(start):
-            mixed = (1 - alpha) * start.astype(np.float64) + alpha * params_to[name].astype(np.float64)
-            point[name] = np.asarray(mixed, dtype=start.dtype)
-        else:
-            point[name] = start.copy()
-    return point
-
-
-def line(params_from: Params, params_to: Params, alphas: Iterable[float]) -> Iterator[dict[str, np.ndarray]]:
-    """The points of the straight line at `alphas`, in their order, one at a time.
-
-    Only the point in hand is in memory, whatever the number of points. The layouts are checked at the call,
-    before the first point is asked for.
-    """
-    check_same_layout(params_from, params_to)
-    return (point_on_line(params_from, params_to, float(alpha)) for alpha in alphas)
+def as_vectors(values: Mapping[str, np.ndarray]) -> list[Vector]:
+    """`as_vector` of each, and all of one dimension."""
+    vectors = [as_vector(value, name) for name, value in values.items()]
+    for name, vector in zip(values, vectors, strict=True):
+        if len(vector) != len(vectors[0]):
+            first = next(iter(values))
+            raise UserError(
+                f"{name} has dimension {len(vector)} but {first} has {len(vectors[0])}; "
+                "compare networks of one architecture"
+            )
+    return vectors
 
 
 def displacements(params_from: Params, params_to: Params) -> dict[str, float]:
@@ -155,7 +142,7 @@ def displacements(params_from: Params, params_to: Params) -> dict[str, float]:
             )
         )
         for name in sorted(params_from)
-        if _moves(params_from[name])
+        if moves(params_from[name])
     }
 
 

@@ -1,0 +1,109 @@
+"""Lines, planes, curves, projections and alignment in parameter space. NumPy and SciPy only.
+
+Networks are mappings from tensor name to array or, through a `Layout`, float64 vectors [d]. Orientation
+everywhere: *from* is 0 and *to* is 1. Section numbers are those of the project's landscape definition.
+"""
+
+from landscape.geometry.alignment import Alignment, align, function_change, transform_units
+from landscape.geometry.curves import Curve, polyline, straight_chain
+from landscape.geometry.directions import (
+    Update,
+    cosine,
+    filter_normalise,
+    input_axes,
+    orthonormalise,
+    random_direction,
+    random_orthogonal_directions,
+    unit,
+    update_direction,
+)
+from landscape.geometry.grids import Grid, axis, knotted, parse_axis
+from landscape.geometry.groups import ACTOR, CRITIC, hold, layers, matching, restrict
+from landscape.geometry.lines import line, line_alphas, point_on_line, ray
+from landscape.geometry.networks import Normaliser, fold_normaliser, forward, on_raw_observations
+from landscape.geometry.planes import (
+    Anchor,
+    Plane,
+    Projection,
+    Unit,
+    coordinates_in,
+    plane_along,
+    plane_through,
+    plane_with_random,
+    random_plane,
+)
+from landscape.geometry.trajectories import RandomWalk, TrajectoryPlane, plane_of_trajectory, random_walk
+from landscape.geometry.vectors import (
+    Layout,
+    Params,
+    Vector,
+    as_vector,
+    check_same_layout,
+    displacements,
+    distance,
+    flatten,
+    layout_of,
+    relative_displacements,
+    unflatten,
+)
+
+__all__ = [
+    "ACTOR",
+    "CRITIC",
+    "Alignment",
+    "Anchor",
+    "Curve",
+    "Grid",
+    "Layout",
+    "Normaliser",
+    "Params",
+    "Plane",
+    "Projection",
+    "RandomWalk",
+    "TrajectoryPlane",
+    "Unit",
+    "Update",
+    "Vector",
+    "align",
+    "as_vector",
+    "axis",
+    "check_same_layout",
+    "coordinates_in",
+    "cosine",
+    "displacements",
+    "distance",
+    "filter_normalise",
+    "flatten",
+    "fold_normaliser",
+    "forward",
+    "function_change",
+    "hold",
+    "input_axes",
+    "knotted",
+    "layers",
+    "layout_of",
+    "line",
+    "line_alphas",
+    "matching",
+    "on_raw_observations",
+    "orthonormalise",
+    "parse_axis",
+    "plane_along",
+    "plane_of_trajectory",
+    "plane_through",
+    "plane_with_random",
+    "point_on_line",
+    "polyline",
+    "random_direction",
+    "random_orthogonal_directions",
+    "random_plane",
+    "random_walk",
+    "ray",
+    "relative_displacements",
+    "restrict",
+    "straight_chain",
+    "transform_units",
+    "unflatten",
+    "unit",
+    "update_direction",
+]
