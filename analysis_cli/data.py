@@ -1,16 +1,34 @@
-"""`smac data ...`: collect, import, list and describe datasets."""
+"""`smac data ...`: collect, import, list and describe datasets, and take subsets of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from smac.data.adroit import checksum, import_door_human
-from smac.data.collect import collect
-from smac.data.minari_io import check_new_dataset, minari_root, write_dataset
+from analysis_cli.console import progress
+from analysis_cli.render import draw
+from smac.data.belonging import task_of
+from smac.data.collect import (
+    check_counts,
+    collect_parts,
+    find_disturbance,
+    forget,
+    resumable_folder,
+)
+from smac.data.collection.recipes import Part, Recipe, parse_mixture, plain, recipe
+from smac.data.collection.subset import subset_indices
+from smac.data.imports import import_dataset, mix
+from smac.data.minari_io import (
+    check_new_dataset,
+    find_dataset,
+    minari_root,
+    read_dataset,
+    read_metadata,
+    write_dataset,
+)
 from smac.data.summary import DatasetSummary, describe_dataset, list_datasets, summarise
 from smac.data.transitions import Episode
 from smac.errors import UserError
@@ -21,18 +39,39 @@ console = Console()
 
 @dataclass(frozen=True)
 class Collect:
-    """Collect a dataset with a scripted controller and write it as a Minari dataset."""
+    """Collect a dataset with a scripted controller or a policy and write it as a Minari dataset.
+
+    PointMaze and Kitchen have controllers; other tasks need --policy. After an interruption the same command
+    continues with what was finished.
+    """
 
     task: str
-    """Name of a PointMaze task."""
+    """Name of a task, such as pointmaze-umaze, kitchen-mixed, or antmaze-umaze@torque=30."""
     dataset: str | None = None
     """Id of the new dataset, such as smac/my-maze-v0; default: the task's own."""
+    policy: Path | None = None
+    """File of a policy: a checkpoint (.safetensors), arrays (.npz), or a Stable-Baselines3 agent (.zip), of
+    which only the tensors are read. AntMaze's walking policy (policy_ant_goal.npz) is led to the goal."""
+    stochastic: bool = False
+    """Sample the policy's actions instead of taking the mean."""
     episodes: int = 500
     """Number of episodes."""
-    noise: float = 0.3
-    """Standard deviation of the Gaussian noise on each action (actions lie in [-1, 1])."""
-    wander: float = 0.003
-    """Probability per step of a detour to a random cell; larger values lower the success rate."""
+    noise: float | None = None
+    """Standard deviation of the Gaussian noise on each action (actions lie in [-1, 1]); default: 0.3 for the
+    controller of PointMaze, 0 for all others."""
+    wander: float | None = None
+    """PointMaze: probability per step of a detour to a random cell; larger values lower the success rate;
+    default: 0.003."""
+    success_rate: float | None = None
+    """Share of episodes to succeed: finds the noise that gives it (PointMaze: the wander)."""
+    rate_episodes: int = 100
+    """Episodes on which the search for the success rate measures each noise."""
+    mixture: str | None = None
+    """Shares of episodes by how they are made, such as expert:0.2,noisy:0.8. Names: expert (no noise and no
+    wander), noisy (as --noise, --wander or --success-rate say), random (uniform actions), a noise level such
+    as 0.1, or the file of a policy."""
+    any_cells: bool = False
+    """AntMaze: start and goal in any two cells, instead of the task's own."""
     seed: int = 0
     """Seed of everything random; the same seed gives the same dataset with any number of workers."""
     workers: int = 1
@@ -45,34 +84,121 @@ class Collect:
         task = get_task(self.task)
         dataset_id = task.data(self.dataset)
         check_new_dataset(dataset_id, self.out)
-        options = {
-            "episodes": self.episodes,
-            "noise": self.noise,
-            "wander": self.wander,
-            "seed": self.seed,
-        }
-        with Progress(console=console, transient=True) as bar:
-            line = bar.add_task(f"collecting {task.name}", total=self.episodes)
-            episodes = collect(
+        check_counts(self.episodes, self.seed, self.workers)
+        made_by = recipe(
+            task,
+            policy=self.policy,
+            noise=self.noise,
+            wander=self.wander,
+            stochastic=self.stochastic,
+            any_cells=self.any_cells,
+        )
+        parts = self._parts(made_by, task)
+        aimed: dict[str, Any] = {}
+        if self.success_rate is not None:
+            made_by, aimed = self._disturbed(made_by, task, self.success_rate)
+            parts = self._parts(made_by, task)
+        keep = resumable_folder(minari_root(self.out), task, parts, episodes=self.episodes, seed=self.seed)
+        with progress(f"collecting {task.name}") as bar:
+            episodes = collect_parts(
                 task,
+                parts,
                 episodes=self.episodes,
-                noise=self.noise,
-                wander=self.wander,
                 seed=self.seed,
                 workers=self.workers,
-                progress=lambda done, total: bar.update(line, completed=done),
+                keep=keep,
+                progress=bar,
             )
-        _write(episodes, task, dataset_id, self.out, {"collector": "waypoint", **options})
+        _write(episodes, task, dataset_id, self.out, self._provenance(made_by, parts) | aimed)
+        forget(keep)
+
+    def _parts(self, made_by: Recipe, task: Task) -> tuple[Part, ...]:
+        if self.mixture is None:
+            return (Part("all", 1.0, made_by),)
+        return parse_mixture(self.mixture, made_by, task)
+
+    def _disturbed(self, made_by: Recipe, task: Task, rate: float) -> tuple[Recipe, dict[str, Any]]:
+        """The recipe with the success rate asked for, and how that was found."""
+        if getattr(self, made_by.disturbance) is not None:
+            raise UserError(
+                f"--success-rate chooses the {made_by.disturbance}: leave out --{made_by.disturbance}"
+            )
+        with progress(f"finding the {made_by.disturbance} for success rate {rate:g}") as bar:
+            found = find_disturbance(
+                task,
+                made_by,
+                success_rate=rate,
+                episodes=self.rate_episodes,
+                seed=self.seed,
+                workers=self.workers,
+                progress=bar,
+            )
+        console.print(
+            f"{found.disturbance} {found.amount:.4g} gives success {found.rate:.3f} "
+            f"+- {found.standard_error:.3f} on {found.episodes} episodes"
+        )
+        aimed = {
+            "success_rate_wanted": rate,
+            "success_rate_measured": found.rate,
+            "success_rate_episodes": found.episodes,
+        }
+        return made_by.disturbed(found.amount), aimed
+
+    def _provenance(self, made_by: Recipe, parts: tuple[Part, ...]) -> dict[str, Any]:
+        values = {"collector": made_by.collector, "episodes": self.episodes, **plain(made_by)}
+        if self.mixture is not None:
+            values["mixture"] = self.mixture
+            values["parts"] = {part.name: {"share": part.share, **plain(part.recipe)} for part in parts}
+        return values | {"seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Write a random share of a dataset's episodes as a dataset; smaller shares lie in larger ones."""
+
+    source: tyro.conf.Positional[str]
+    """Dataset id, or path of a dataset's folder."""
+    fraction: float
+    """Share of the episodes, such as 0.25."""
+    dataset: str
+    """Id of the new dataset, such as smac/my-maze-quarter-v0."""
+    seed: int = 0
+    """Seed of the choice; shares of the same dataset and seed are nested."""
+    out: Path | None = None
+    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+
+    def run(self) -> None:
+        """Reads, writes, and prints where and what."""
+        check_new_dataset(self.dataset, self.out)
+        metadata = read_metadata(find_dataset(self.source, self.out))
+        name = task_of(metadata)
+        if name is None:
+            raise UserError(f"dataset {self.source} does not say which task or environment it belongs to")
+        task = get_task(name)
+        episodes = read_dataset(self.source, task, self.out)
+        chosen = subset_indices(len(episodes), self.fraction, self.seed)
+        provenance = {
+            "collector": str(metadata.get("provenance", {}).get("collector", "unknown")),
+            "subset_of": metadata["dataset_id"],
+            "fraction": self.fraction,
+            "seed": self.seed,
+            "source_provenance": metadata.get("provenance", {}),
+        }
+        _write([episodes[i] for i in chosen], task, self.dataset, self.out, provenance)
 
 
 @dataclass(frozen=True)
 class Import:
-    """Convert the human door demonstrations of hand_dapg (door_human.npz) into a Minari dataset."""
+    """Convert data of others into a Minari dataset in a task's convention, actions clipped to [-1, 1].
 
-    source: Path
-    """Path of door_human.npz."""
+    For the human Adroit demonstrations: door_human.npz with door-binary, relocate_human.npz with
+    relocate-binary.
+    """
+
+    source: str
+    """A .npz file, a .hdf5 file in D4RL's layout, or the id or folder of a Minari dataset."""
     task: str = "door-binary"
-    """Task the demonstrations are for."""
+    """Task the data are for."""
     dataset: str | None = None
     """Id of the new dataset; default: the task's own."""
     seed: int = 0
@@ -83,13 +209,35 @@ class Import:
     def run(self) -> None:
         """Converts, writes, and prints where and what."""
         task = get_task(self.task)
-        if task.family != "adroit":
-            raise UserError(f"task {task.name} has nothing to import: use `smac data collect`")
         dataset_id = task.data(self.dataset)
         check_new_dataset(dataset_id, self.out)
-        episodes = import_door_human(self.source)
-        provenance = {"collector": "human", "source": self.source.name, "sha256": checksum(self.source)}
+        episodes, provenance = import_dataset(self.source, task, self.out)
         _write(episodes, task, dataset_id, self.out, provenance)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Put datasets of one task together, such as demonstrations and rollouts of a policy cloned from them."""
+
+    parts: tuple[str, ...]
+    """Dataset ids, or paths of their folders or files; their episodes follow one another."""
+    task: str
+    """Task the parts are for."""
+    dataset: str
+    """Id of the new dataset, such as smac/door-binary-v0."""
+    only_successes: bool = False
+    """Leave out episodes that fail, as AWAC and Cal-QL do for the binary Adroit tasks."""
+    seed: int = 0
+    """Taken by every command that writes; mixing draws nothing at random."""
+    out: Path | None = None
+    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+
+    def run(self) -> None:
+        """Reads, writes, and prints where and what."""
+        task = get_task(self.task)
+        check_new_dataset(self.dataset, self.out)
+        episodes, provenance = mix(self.parts, task, self.out, only_successes=self.only_successes)
+        _write(episodes, task, self.dataset, self.out, provenance)
 
 
 @dataclass(frozen=True)
@@ -114,13 +262,20 @@ class Info:
     """Describe one dataset: returns, success, lengths, actions, and how it was made."""
 
     dataset: tyro.conf.Positional[str]
-    """Dataset id, or path of a dataset's folder."""
+    """Dataset id, or path of a dataset's folder, .hdf5 or .npz file."""
+    task: str | None = None
+    """Task to read it for; default: the one it was made for."""
     out: Path | None = None
     """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 
+    figure: Path | None = None
+    """Draw returns, lengths, success, actions, and in a maze the places visited, to FIGURE.png and .pdf."""
+
     def run(self) -> None:
-        """Prints the description."""
-        _print_summary(describe_dataset(self.dataset, self.out))
+        """Prints the description, and draws it if asked to."""
+        _print_summary(describe_dataset(self.dataset, self.out, self.task))
+        if self.figure is not None:
+            draw(self.dataset, self.out, self.task, self.figure)
 
 
 def _write(episodes: list[Episode], task: Task, dataset_id: str, out: Path | None, provenance: dict) -> None:

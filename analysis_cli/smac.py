@@ -13,6 +13,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
 from analysis_cli import data
 from analysis_cli.console import call
+from analysis_cli.render import Render, RenderData
 from analysis_cli.runs import Resume, Status
 from analysis_cli.tasks import Tasks
 from analysis_cli.train import Evaluate, Finetune, Pretrain, Train, defaults, finetune_defaults
@@ -22,13 +23,16 @@ from smac.agents import OFFLINE, ONLINE, agent_class
 
 @dataclass(frozen=True)
 class Data:
-    """Collect, import, list and describe datasets."""
+    """Collect, import, mix, list, describe and draw datasets."""
 
     command: (
         Annotated[data.Collect, subcommand("collect")]
         | Annotated[data.Import, subcommand("import")]
+        | Annotated[data.Mix, subcommand("mix")]
+        | Annotated[data.Subset, subcommand("subset")]
         | Annotated[data.List, subcommand("list")]
         | Annotated[data.Info, subcommand("info")]
+        | Annotated[RenderData, subcommand("render")]
     )
 
     def run(self) -> None:
@@ -81,6 +85,7 @@ def parse(arguments: Sequence[str]) -> Any:
         | Annotated[Resume, subcommand("resume")]
         | Annotated[Status, subcommand("status")]
         | Annotated[Evaluate, subcommand("evaluate")]
+        | Annotated[Render, subcommand("render")]
     )
     config = (OmitSubcommandPrefixes, OmitArgPrefixes)
     return tyro.cli(commands, args=list(arguments), prog="smac", description=__doc__, config=config)

@@ -23,9 +23,9 @@ from analysis_cli.live import live_run
 from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config
 from smac.agents.base import AgentConfig
 from smac.checkpoint import Checkpoint, load_checkpoint
-from smac.data.minari_io import find_dataset, read_dataset
+from smac.data.memory_map import load_transitions
+from smac.data.minari_io import find_dataset
 from smac.data.replay import OfflineData
-from smac.data.transitions import Transitions
 from smac.envs import env_spec
 from smac.errors import UserError
 from smac.files import new_directory, write_json
@@ -239,9 +239,7 @@ def read_offline(
 ) -> tuple[OfflineData, str]:
     """The named dataset, or the task's own, on the device; and the path it was found at."""
     named = task.data(dataset)
-    transitions = Transitions.from_episodes(
-        read_dataset(named, task, root), discount=discount, failure_reward=task.failure_reward
-    )
+    transitions = load_transitions(named, task, root, discount=discount)
     return OfflineData(transitions, seeds, device), str(find_dataset(named, root, task))
 
 

@@ -130,6 +130,7 @@ class Agent(ABC):
         self.noise = Streams(seeds, "agent/noise", self.device)
         self.actor_optimiser = self.optimiser([self.actor], config.actor_lr)
         self.updates = 0  # calls of `update` so far
+        self.variant = 0  # which of its kinds of update is under way; all of one kind do the same work
 
     @property
     def stack(self) -> tuple[int]:
@@ -172,11 +173,6 @@ class Agent(ABC):
     def begin_update(self) -> None:
         """Count the update, and set what depends on the count: the host's part of `update`."""
         self.updates += 1
-
-    @property
-    def variant(self) -> int:
-        """Which of its kinds of update the agent is in; those of one kind do the same work."""
-        return 0
 
     @abstractmethod
     def learn(self, batch: Batch) -> Metrics:
@@ -231,7 +227,6 @@ class Agent(ABC):
                         f"but this agent needs {tuple(value[k].shape)}"
                     )
                 value[k].copy_(tensors[name])
-
 
     # ---- moments of the optimisers -----------------------------------------------------------------------
 

@@ -103,10 +103,9 @@ class TD3(ActorCritic):
         super().update_targets()
         slow(self.target_actor, self.actor, self.config.target_rate)
 
-    @property
-    def variant(self) -> int:
-        """1 if the actor and the targets are due, else 0."""
-        return int(self.updates % self.config.policy_delay == 0)
+    def begin_update(self) -> None:
+        super().begin_update()
+        self.variant = int(self.updates % self.config.policy_delay == 0)  # 1: actor and targets are due
 
     def learn(self, batch: Batch) -> Metrics:
         """One step of the critics; every `policy_delay`-th time also of the actor and the targets."""

@@ -1,4 +1,4 @@
-"""A waypoint controller for PointMaze: breadth-first search on the map, proportional-derivative tracking."""
+"""A waypoint controller for mazes: breadth-first search on the map, proportional-derivative tracking."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -35,18 +35,28 @@ def _neighbours(cell: Cell) -> list[Cell]:
 
 
 class WaypointController:
-    """Steers the PointMaze ball along a shortest path of cells; stateless, so it works from any state.
+    """Steers along a shortest path of cells; stateless, so it works from any state.
+
+    `action` drives PointMaze's ball; `waypoint` serves any body.
 
     Args:
         maze_map: rows of cells, 1 for a wall.
         gain: force per unit of distance to the next waypoint.
         damping: force against unit velocity.
+        cell_size: width of a cell; 1 in PointMaze, 4 in AntMaze.
     """
 
-    def __init__(self, maze_map: Sequence[Sequence[int | str]], gain: float = 10.0, damping: float = 1.0):
+    def __init__(
+        self,
+        maze_map: Sequence[Sequence[int | str]],
+        gain: float = 10.0,
+        damping: float = 1.0,
+        cell_size: float = 1.0,
+    ):
         self.maze_map = maze_map
         self.gain = gain
         self.damping = damping
+        self.cell_size = cell_size
         self._distances = cache(lambda goal: distances_to(maze_map, goal))
 
     def action(self, observation: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -67,14 +77,15 @@ class WaypointController:
         return self.centre(min(reachable, key=lambda cell: distance[cell]))
 
     def cell(self, position: np.ndarray) -> Cell:
-        """Cell (row, column) of a position; the maze is centred on the origin and cells are 1 wide."""
+        """Cell (row, column) of a position; the maze is centred on the origin."""
         rows, columns = len(self.maze_map), len(self.maze_map[0])
-        return int(np.floor(rows / 2 - position[1])), int(np.floor(position[0] + columns / 2))
+        x, y = position[0] / self.cell_size, position[1] / self.cell_size
+        return int(np.floor(rows / 2 - y)), int(np.floor(x + columns / 2))
 
     def centre(self, cell: Cell) -> np.ndarray:
         """Centre (x, y) of a cell."""
         rows, columns = len(self.maze_map), len(self.maze_map[0])
-        return np.array([cell[1] + 0.5 - columns / 2, rows / 2 - cell[0] - 0.5])
+        return self.cell_size * np.array([cell[1] + 0.5 - columns / 2, rows / 2 - cell[0] - 0.5])
 
     def connected_cells(self, cell: Cell) -> list[Cell]:
         """All cells that can be reached from `cell`, itself included, row by row."""
@@ -86,4 +97,4 @@ class WaypointController:
         walled = [
             [WALL if (i, j) == cell else c for j, c in enumerate(row)] for i, row in enumerate(self.maze_map)
         ]
-        return WaypointController(walled, self.gain, self.damping)
+        return WaypointController(walled, self.gain, self.damping, self.cell_size)

@@ -1,16 +1,15 @@
 """Datasets on disk, in Minari's own format: written, read, listed and described.
 
 A dataset written here is an ordinary Minari dataset (`minari.load_dataset(id)`, `minari list local`) holding
-flat observations and the task's own reward. Minari datasets of the same environments made by others are
-converted while reading.
+flat observations and the task's own reward. Minari datasets of the same environments made by others, D4RL's
+HDF5 files and `.npz` files are converted while reading.
 """
 
 import json
 import os
-import re
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,22 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_dataset import DATASET_ID_RE
 from minari.dataset.minari_storage import MinariStorage
 
-from smac.data.transitions import Episode, sparse_episode
-from smac.envs import EnvDims, env_spec, make_env
+from smac.data import hub
+from smac.data.belonging import check_belongs, recorded_spec
+from smac.data.hdf5 import read_hdf5
+from smac.data.npz import read_npz
+from smac.data.recordings import Recording, check, clipped, converted
+from smac.data.transitions import Episode
+from smac.envs import env_spec, make_env
 from smac.errors import UserError
 from smac.provenance import versions
-from smac.tasks import Task, get_task, task_names
+from smac.tasks import Task
 
+FILES: Mapping[str, Callable[[Path], Iterator[Recording]]] = {
+    ".hdf5": read_hdf5,
+    ".h5": read_hdf5,
+    ".npz": read_npz,
+}
 REQUIREMENTS = ["gymnasium-robotics>=1.4", "mujoco<3.11", "smac-landscape"]
 
 
@@ -37,11 +46,17 @@ def minari_root(root: Path | None) -> Path:
 
 
 def check_new_dataset(dataset_id: str, root: Path | None) -> Path:
-    """Folder that a new dataset `dataset_id` will take; a malformed id or one in use is a UserError."""
+    """Folder that a new dataset will take; UserError if its id is malformed, the hub's, or in use."""
+    if hub.of_hub(dataset_id):
+        raise UserError(
+            f"dataset id {dataset_id!r} would pass for one of others: {' and '.join(hub.NAMESPACES)} are "
+            "theirs, use a first word of your own"
+        )
     match = DATASET_ID_RE.fullmatch(dataset_id)
     if match is None or match.group("version") is None:
         raise UserError(
-            f"dataset id {dataset_id!r} is malformed: use words of two letters or digits at least, as in group/name-v0"
+            f"dataset id {dataset_id!r} is malformed: use words of two letters or digits at least, "
+            "as in group/name-v0"
         )
     folder = minari_root(root) / dataset_id
     if folder.exists():
@@ -118,45 +133,71 @@ def _buffer(episode: Episode) -> EpisodeBuffer:
     )
 
 
-def read_dataset(ref: str | Path, task: Task, root: Path | None = None) -> list[Episode]:
-    """Episodes of a dataset, in the convention of `task`.
+def read_dataset(
+    ref: str | Path, task: Task, root: Path | None = None, *, clip_actions: bool = False
+) -> list[Episode]:
+    """Episodes of a dataset, in the convention of `task`; see `iterate_dataset`."""
+    return list(iterate_dataset(ref, task, root, clip_actions=clip_actions))
 
-    `ref` is a dataset id under `root` or the path of a dataset's folder. Datasets of the same environment
-    that were made elsewhere are converted: observations flattened by `task.observation_keys`, success from
-    `infos["success"]` or else from the observation each step led to; under the reward `success` every episode
-    is cut at its first success (terminated), rewards set to success - 1, and otherwise rewards and endings are
-    those recorded. Raises UserError if the dataset is missing, damaged, of another task, or holds a field that
-    does not fit the environment.
+
+def iterate_dataset(
+    ref: str | Path, task: Task, root: Path | None = None, *, clip_actions: bool = False
+) -> Iterator[Episode]:
+    """Episodes of a dataset one by one, in the convention of `task`.
+
+    `ref` is a dataset id under `root`, an id of Minari's hub (downloaded if it is not there), the path of a
+    dataset's folder, of a `.hdf5` file in D4RL's layout (`smac.data.hdf5`) or of a `.npz` file
+    (`smac.data.npz`). What was made elsewhere is converted, see `recordings.converted`; `clip_actions` clips
+    its actions to [-1, 1]. Raises UserError if the dataset is missing, damaged, of another task, or holds a
+    field that does not fit the environment.
     """
-    folder = find_dataset(ref, root, task)
-    metadata = read_metadata(folder)
-    found = task_of(metadata)
-    if found is not None and found != task.name:
-        raise UserError(f"dataset {folder} belongs to task {found}, not {task.name}: name another dataset")
-    convert = _own if "task" in metadata else _convert
+    path = find_dataset(ref, root, task)
     dims = env_spec(task)
-    episodes = []
-    for raw in _raw_episodes(folder, int(metadata["total_episodes"])):
-        where = f"dataset {folder}, episode {raw['id']}"
-        observations = _flatten(raw["observations"], task, where)
-        _check(raw, observations, dims, where)
-        episodes.append(convert(raw, observations, task, where))
-    return episodes
+    if is_own(path):
+        check_belongs(read_metadata(path), task, str(path))
+        for recording in _recordings(path, task):
+            check(recording, dims)
+            yield _own(recording)
+        return
+    for recording in read_recordings(path, task):
+        yield converted(clipped(recording) if clip_actions else recording, task, dims)
+
+
+def is_own(path: Path) -> bool:
+    """Whether the dataset found at `path` was written by `write_dataset`."""
+    return path.is_dir() and "task" in read_metadata(path)
+
+
+def read_recordings(path: Path, task: Task) -> Iterator[Recording]:
+    """Episodes of a dataset made elsewhere as they were recorded, observations flat as the task's."""
+    if path.is_dir():
+        check_belongs(read_metadata(path), task, str(path))
+        yield from _recordings(path, task)
+    else:
+        yield from FILES[path.suffix](path)
 
 
 def find_dataset(ref: str | Path, root: Path | None, task: Task | None = None) -> Path:
-    """Folder (the one that holds `data`) of a dataset named by id or path; UserError if there is none."""
+    """Folder (the one that holds `data`), or file, of a dataset named by id or path.
+
+    An id of the hub that is not there is downloaded. Raises UserError if there is no such dataset.
+    """
     for folder in (minari_root(root) / ref, Path(ref)):
         if (folder / "data" / "metadata.json").is_file():
             return folder
-    raise UserError(f"no dataset {str(ref)!r} in {minari_root(root)}: {_remedy(str(ref), task)}")
+    if Path(ref).suffix in FILES:
+        if Path(ref).is_file():
+            return Path(ref)
+        raise UserError(f"{ref}: no such file")
+    if hub.of_hub(str(ref)):
+        return hub.download(str(ref), minari_root(root))
+    raise UserError(f"no dataset {str(ref)!r} in {minari_root(root)}: {_remedy(task)}")
 
 
-def _remedy(ref: str, task: Task | None) -> str:
-    if ref.startswith(("D4RL/", "mujoco/")):
-        return f"try `minari download {ref}` (its hub may be out of reach), or make your own with `smac data`"
-    if task is not None and task.family == "adroit":
-        return f"create it with `smac data import --source door_human.npz --task {task.name}`"
+def _remedy(task: Task | None) -> str:
+    if task is not None and task.dataset is not None and task.dataset.endswith("-human-v0"):
+        name = task.name.partition("-")[0]
+        return f"create it with `smac data import --source {name}_human.npz --task {task.name}`"
     name = task.name if task is not None else "TASK"
     return f"create it with `smac data collect --task {name}`, or see `smac data list`"
 
@@ -173,30 +214,27 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     return metadata
 
 
-def _raw_episodes(folder: Path, count: int) -> list[dict[str, Any]]:
+def _recordings(folder: Path, task: Task) -> Iterator[Recording]:
+    metadata = read_metadata(folder)
+    spec = recorded_spec(metadata)
+    for raw in _raw_episodes(folder, int(metadata["total_episodes"])):
+        where = f"dataset {folder}, episode {raw['id']}"
+        yield Recording(
+            where=where,
+            observations=_flatten(raw["observations"], task, where),
+            actions=raw["actions"],
+            rewards=raw["rewards"],
+            success=_recorded_success(raw, where),
+            terminated=bool(raw["terminations"][-1:].any()),
+            env_id=None if spec is None else spec["id"],
+        )
+
+
+def _raw_episodes(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     try:
-        storage = MinariStorage.read(folder / "data")
-        return list(storage.get_episodes(range(count)))
+        yield from MinariStorage.read(folder / "data").get_episodes(range(count))
     except (OSError, KeyError, ValueError, TypeError, AssertionError) as error:
         raise UserError(f"dataset {folder} is damaged and cannot be read: {error!r}") from error
-
-
-def task_of(metadata: Mapping[str, Any]) -> str | None:
-    """Task a dataset belongs to: its own word, else the environment it was recorded in; None if unknown."""
-    if "task" in metadata:
-        return str(metadata["task"])
-    if "env_spec" not in metadata:
-        return None
-    env_id = json.loads(metadata["env_spec"])["id"]
-    for name in task_names():
-        if _bare(get_task(name).env_id) == _bare(env_id):
-            return name
-    return str(env_id)
-
-
-def _bare(env_id: str) -> str:
-    """Environment id without version and reward type: they change neither dynamics nor observations."""
-    return re.sub(r"(Dense|Sparse)?(-v\d+)?$", "", env_id)
 
 
 def _flatten(observations: Any, task: Task, where: str) -> np.ndarray:
@@ -211,57 +249,17 @@ def _flatten(observations: Any, task: Task, where: str) -> np.ndarray:
     return np.concatenate([observations[key] for key in task.observation_keys], axis=1).astype(np.float32)
 
 
-def _check(raw: Mapping[str, Any], observations: np.ndarray, dims: EnvDims, where: str) -> None:
-    """UserError that names the field which does not fit the task's environment."""
-    actions = raw["actions"]
-    steps = len(actions)
-    if steps == 0:
-        raise UserError(f"{where}: actions is empty")
-    for name, array, shape in (
-        ("observations", observations, (steps + 1, dims.observation_dim)),
-        ("actions", actions, (steps, dims.action_dim)),
-        ("rewards", raw["rewards"], (steps,)),
-    ):
-        if array.shape != shape:
-            raise UserError(f"{where}: {name} has shape {array.shape}, the task needs {shape}")
-        if not np.isfinite(array).all():
-            raise UserError(f"{where}: {name} holds a number that is not finite")
-    largest = float(np.abs(actions).max())
-    if largest > 1.0 + 1e-6:
-        raise UserError(f"{where}: actions reach {largest:.3g}, the task's environment takes [-1, 1]")
-
-
-def _own(raw: Mapping[str, Any], observations: np.ndarray, task: Task, where: str) -> Episode:
+def _own(recording: Recording) -> Episode:
     """An episode that `write_dataset` wrote."""
-    success = _recorded_success(raw, where)
-    if success is None:
-        raise UserError(f"{where}: infos/success is missing")
+    if recording.success is None:
+        raise UserError(f"{recording.where}: infos/success is missing")
     return Episode(
-        observations=observations,
-        actions=raw["actions"],
-        rewards=raw["rewards"],
-        success=success,
-        terminated=bool(raw["terminations"][-1]),
-        truncated=bool(raw["truncations"][-1]),
-    )
-
-
-def _convert(raw: Mapping[str, Any], observations: np.ndarray, task: Task, where: str) -> Episode:
-    """An episode of a dataset made elsewhere, with the task's reward: see `read_dataset`."""
-    success = _recorded_success(raw, where)
-    if success is None and task.solved is not None:
-        success = task.solved(observations[1:])
-    if task.reward == "success":
-        if success is None:
-            raise UserError(f"{where}: infos/success is missing, which the reward `success` is made of")
-        return sparse_episode(observations, raw["actions"], success)
-    return Episode(
-        observations=observations,
-        actions=raw["actions"].astype(np.float32),
-        rewards=raw["rewards"].astype(np.float32),
-        success=np.zeros(len(raw["actions"]), bool) if success is None else success,
-        terminated=bool(raw["terminations"][-1]),
-        truncated=not raw["terminations"][-1],
+        observations=recording.observations,
+        actions=recording.actions,
+        rewards=recording.rewards,
+        success=recording.success,
+        terminated=recording.terminated,
+        truncated=not recording.terminated,
     )
 
 

@@ -41,12 +41,13 @@ class Batch:
 
 
 class OfflineData:
-    """A dataset on the device. Every seed draws its own batches from the same transitions."""
+    """A dataset on the device, or on disk. Every seed draws its own batches from the same transitions."""
 
     def __init__(
         self, transitions: Transitions, seeds: Sequence[int], device: torch.device | str = "cpu"
     ) -> None:
-        self.transitions = transitions.to(device)
+        self.transitions = transitions.to(device)  # mapped ones stay where they are
+        self.device = torch.device(device)
         self.stream = Streams(seeds, "data/batches", device)
         self.outcomes: Tensor | None = None  # [transitions]
         self.scores: Tensor | None = None  # [seeds, transitions, action], cached once the model is frozen
@@ -56,15 +57,16 @@ class OfflineData:
 
     def sample(self, batch_size: int) -> Batch:
         data, index = self.transitions, self.stream.integers(len(self), batch_size)
+        rows = index.to(data.rewards.device)
         seed = torch.arange(len(index), device=index.device).unsqueeze(-1)
         return Batch(
-            observations=data.observations[index],
-            actions=data.actions[index],
-            next_observations=data.next_observations[index],
-            rewards=data.rewards[index],
-            masks=data.masks[index],
-            mc_returns=data.mc_returns[index],
-            outcomes=None if self.outcomes is None else self.outcomes[index],
+            observations=data.observations[rows].to(self.device),
+            actions=data.actions[rows].to(self.device),
+            next_observations=data.next_observations[rows].to(self.device),
+            rewards=data.rewards[rows].to(self.device),
+            masks=data.masks[rows].to(self.device),
+            mc_returns=data.mc_returns[rows].to(self.device),
+            outcomes=None if self.outcomes is None else self.outcomes[rows].to(self.device),
             scores=None if self.scores is None else self.scores[seed, index],
         )
 

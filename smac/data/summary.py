@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from smac.data.minari_io import find_dataset, minari_root, read_dataset, read_metadata, task_of
+from smac.data.belonging import task_of
+from smac.data.minari_io import find_dataset, minari_root, read_dataset, read_metadata
 from smac.data.transitions import Episode
 from smac.errors import UserError
-from smac.tasks import get_task, task_names
+from smac.tasks import get_task
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,24 @@ def list_datasets(root: Path | None = None) -> list[DatasetEntry]:
     return entries
 
 
-def describe_dataset(ref: str | Path, root: Path | None = None) -> DatasetSummary:
-    """Counts, returns, success, lengths and actions of one dataset, read in its own task's convention."""
-    folder = find_dataset(ref, root)
-    metadata = read_metadata(folder)
-    name = task_of(metadata)
-    if name is None or name not in task_names():
-        raise UserError(f"dataset {folder} fits no task; tasks are {', '.join(task_names())}")
-    episodes = read_dataset(folder, get_task(name))
+def describe_dataset(ref: str | Path, root: Path | None = None, task: str | None = None) -> DatasetSummary:
+    """Counts, returns, success, lengths and actions of one dataset, read in its own task's convention.
+
+    `task` names another one; a file that is no Minari dataset needs it.
+    """
+    path = find_dataset(ref, root)
+    metadata: Mapping[str, Any] = read_metadata(path) if path.is_dir() else {"dataset_id": path.name}
+    name = task or task_of(metadata)
+    if name is None:
+        raise UserError(f"{path} does not say which task it is for: name one with --task")
+    try:
+        chosen = get_task(name)
+    except UserError as error:
+        raise UserError(f"dataset {path} fits no task ({error}); name one with --task") from None
     return summarise(
-        episodes,
+        read_dataset(path, chosen),
         dataset_id=metadata["dataset_id"],
-        path=folder,
+        path=path,
         task=name,
         provenance=metadata.get("provenance", {}),
     )

@@ -4,8 +4,9 @@
     recorder.add(update(batch))
 
 On a GPU the networks of this field are so small that launching their kernels takes longer than running them;
-a CUDA graph launches the kernels of a whole update at once. On the CPU nothing is launched, and the modes
-that were tried gain little (results/benchmarks/updates.json).
+a CUDA graph launches the kernels of a whole update at once. On the CPU, compiling the losses makes updates
+faster by a tenth to a half and takes minutes itself the first time (results/benchmarks/compiled-*.json), so
+it must be asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ctypes
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from typing import Literal, Protocol
 
@@ -25,9 +27,10 @@ from smac.data.replay import Batch
 from smac.errors import UserError
 from smac.optim import single_optimisers
 from smac.streams import Streams
+from smac.training.state import restore, state_of
 
 Update = Callable[[Batch], Metrics]
-UpdateMode = Literal["auto", "eager", "graph"]
+UpdateMode = Literal["auto", "eager", "graph", "compile"]
 
 WARM_UP = 3  # eager updates before one is recorded, as torch's documentation of CUDA graphs does it
 
@@ -35,12 +38,14 @@ WARM_UP = 3  # eager updates before one is recorded, as torch's documentation of
 def fast_update(agent: Agent, mode: UpdateMode = "auto") -> Update:
     """`agent.update`, or something that does the same in less time.
 
-    `auto` is `graph` on CUDA and `eager` elsewhere. Call it after the agent has taken over a checkpoint or a
-    saved state, and give it batches on the agent's device.
+    `auto` is `graph` on CUDA and `eager` elsewhere; `compile` changes results by rounding. Call it after the
+    agent has taken over a checkpoint or a saved state, and give it batches on the agent's device.
     """
     on_cuda = agent.device.type == "cuda"
     if mode == "graph" and not on_cuda:
         raise UserError(f"CUDA graphs need a CUDA device, and the agent is on {agent.device}: take `eager`")
+    if mode == "compile":
+        return CompiledUpdate(agent)
     if mode == "eager" or not on_cuda:
         return agent.update
     return GraphedUpdate(agent, CudaGraphs(agent.device))
@@ -188,6 +193,79 @@ def capturable(optimisers: Sequence[torch.optim.Optimizer]) -> Iterator[None]:
     finally:
         for group in groups:
             group["capturable"] = False
+
+
+# ---- compiled losses -------------------------------------------------------------------------------------
+
+Draw = tuple[str, tuple[int, ...]]  # "normal" or "uniform", and the shape
+
+
+class Noting:
+    """An agent's `Streams` that also note what is drawn from them."""
+
+    def __init__(self, streams: Streams) -> None:
+        self.streams = streams
+        self.draws: list[Draw] = []
+
+    def normal(self, *shape: int) -> Tensor:
+        self.draws.append(("normal", shape))
+        return self.streams.normal(*shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        self.draws.append(("uniform", shape))
+        return self.streams.uniform(*shape)
+
+
+class Drawn:
+    """In the place of an agent's `Streams`: numbers that were drawn beforehand, in their order."""
+
+    def __init__(self, numbers: list[Tensor]) -> None:
+        self.numbers, self.used = numbers, 0
+
+    def normal(self, *shape: int) -> Tensor:
+        self.used += 1
+        return self.numbers[self.used - 1]
+
+    uniform = normal
+
+
+class CompiledUpdate:
+    """`agent.update` with its losses compiled; the optimisers' steps stay as they are.
+
+    Draws from a generator do not compile, so they are made before the update, the same ones in the same order
+    as within it. Which ones, an update of each variant shows that is taken and undone.
+    """
+
+    def __init__(self, agent: Agent, backend: str = "inductor") -> None:
+        self.agent = agent
+        self.draws: dict[int, list[Draw]] = {}
+        agent._step = torch.compiler.disable(agent._step)  # type: ignore[method-assign]
+        self.learn = torch.compile(self._learn, backend=backend)
+
+    def __call__(self, batch: Batch) -> Metrics:
+        self.agent.begin_update()
+        streams, variant = self.agent.noise, self.agent.variant
+        if variant not in self.draws:
+            self.draws[variant] = self.draws_of(batch)
+        numbers = [getattr(streams, kind)(*shape) for kind, shape in self.draws[variant]]
+        try:
+            return self.learn(batch, numbers)
+        finally:
+            self.agent.noise = streams
+
+    def _learn(self, batch: Batch, numbers: list[Tensor]) -> Metrics:
+        self.agent.noise = Drawn(numbers)  # type: ignore[assignment]
+        return self.agent.learn(batch)
+
+    def draws_of(self, batch: Batch) -> list[Draw]:
+        """What an update draws; the agent stays as it is."""
+        before, streams = deepcopy(state_of(self.agent)), self.agent.noise
+        noting = Noting(streams)
+        self.agent.noise = noting  # type: ignore[assignment]
+        self.agent.learn(batch)
+        self.agent.noise = streams
+        restore(self.agent, before)
+        return noting.draws
 
 
 # ---- memory on the CPU -----------------------------------------------------------------------------------

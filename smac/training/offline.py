@@ -14,6 +14,7 @@ from smac.data.replay import Batch, OfflineData
 from smac.data.transitions import outcomes
 from smac.diffusion import DiffusionTrainer
 from smac.tasks import Task
+from smac.training.fast import fast_update
 from smac.training.metrics import RunningMeans
 from smac.training.recorder import Recorder, Schedule
 from smac.training.run import Run
@@ -37,9 +38,10 @@ def pretrain(run: Run, task: Task, agent: Agent, data: OfflineData, options: Off
     start = recorder.start()
     if isinstance(agent, SMAC):
         data.scores = dataset_scores(agent, data)
+    update = fast_update(agent, options.updates)
     for step in range(start + 1, options.steps + 1):
         batch = data.sample(agent.config.batch_size)
-        recorder.add(agent.update(batch))
+        recorder.add(update(batch))
         recorder.after(step, partial(diagnostics, agent, batch))
     recorder.finish()
 
@@ -87,7 +89,7 @@ def dataset_scores(agent: SMAC, data: OfflineData) -> torch.Tensor:
     stack = len(agent.seeds)
     columns = (data.transitions.observations, data.transitions.actions, data.outcomes)
     parts = [
-        agent.score(*(x.expand(stack, *x.shape) for x in part))
+        agent.score(*(x.to(agent.device).expand(stack, *x.shape) for x in part))  # mapped data are on the CPU
         for part in zip(*(x.split(SCORE_BATCH) for x in columns), strict=True)
     ]
     return torch.cat(parts, dim=1)

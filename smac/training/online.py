@@ -15,6 +15,7 @@ from smac.errors import UserError
 from smac.files import write_atomically, write_json
 from smac.tasks import Task
 from smac.training.experience import Explore, OnlineEnvs, UniformActions, collect_step
+from smac.training.fast import fast_update
 from smac.training.recorder import Recorder, Schedule
 from smac.training.run import Run
 from smac.training.summary import summarise
@@ -114,11 +115,12 @@ def interact(
     start = recorder.start()
     if start == 0:
         recorder.evaluate(0)
+    update = fast_update(agent, options.updates)
     for step in range(start + 1, options.steps + 1):
         collect_step(first if step <= options.warmup_steps else agent.explore, envs, buffer)
         if step > options.warmup_steps and len(buffer) >= fresh_rows:
             for _ in range(options.updates_per_step):
-                recorder.add(agent.update(sample()))
+                recorder.add(update(sample()))
         recorder.after(step, envs.take_finished)
     recorder.finish()
     envs.close()

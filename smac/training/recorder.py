@@ -15,6 +15,7 @@ from smac.checkpoint import Description, Moment, save_checkpoint
 from smac.errors import UserError
 from smac.tasks import Task
 from smac.training.evaluate import Evaluator
+from smac.training.fast import UpdateMode
 from smac.training.metrics import RunningMeans
 from smac.training.run import Run
 from smac.training.sinks import SinkName, open_sinks
@@ -45,6 +46,9 @@ class Schedule:
     """Steps between two checkpoints in trajectory/; 0 for none."""
     save_every: int = 1_000
     """Steps between two saved states, from which `smac resume` continues; 0 for none."""
+    updates: UpdateMode = "auto"
+    """How updates run: `eager`; `graph` (CUDA graphs); `compile`, somewhat faster on the CPU after minutes of
+    compiling, and equal up to rounding; `auto` is `graph` on CUDA and `eager` elsewhere."""
     log_to: tuple[SinkName, ...] = ()
     """Loggers beside metrics.csv: tensorboard, wandb."""
 

@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from landscape import statistics
-from landscape.bounds import Interval, families, pointwise, resampling_weights, simultaneous
-from landscape.statistics import analyse_path, path_numbers
+from landscape.statistics import (
+    Interval,
+    analyse_path,
+    families,
+    path_numbers,
+    pointwise,
+    resampling_weights,
+    simultaneous,
+)
 from smac.errors import UserError
 
 GRID = np.linspace(0, 1, 21)
@@ -163,6 +170,8 @@ def test_one_repeated_number_carries_no_information(value: float) -> None:
     assert (report.V.estimate, report.V.lower) == (0.0, 0.0)
     assert math.isinf(report.V.upper)
     assert report.extra_episodes is None
+    assert report.band[3] == report.pointwise[3] == (-math.inf, math.inf)
+    assert (report.W.upper, report.area.upper, report.crossfit.upper) == (1, math.inf, math.inf)
 
 
 def test_one_checkpoint_against_itself_is_connected() -> None:
@@ -283,10 +292,14 @@ def test_no_number_of_episodes_decides_an_estimate_on_the_margin() -> None:
 def test_report_is_consistent_and_json() -> None:
     R = noisy(100 * GRID - 80 * BUMP - 300, 20, np.random.default_rng(0), 50, 10)
     report = analyse_path(R, GRID, margin=9)
-    for name in ("V", "DD", "B_chord", "B_mean", "D_0"):
+    for name in ("V", "DD", "B_chord", "B_mean", "D_0", "W", "area"):
         number = getattr(report, name)
         assert number.estimate == getattr(report.numbers, name)
         assert number.lower < number.estimate < number.upper
+    assert report.crossfit.estimate == report.V_crossfit
+    assert report.V.lower < report.crossfit.lower < report.crossfit.upper < report.V.upper
+    assert report.p_trend < 0.001  # it rises overall, and yet it falls
+    assert report.p_monotone < 0.05
     for mean, band, inner in zip(report.means, report.band, report.pointwise, strict=True):
         assert band[0] <= inner[0] < mean < inner[1] <= band[1]
     out = json.loads(json.dumps(report.to_json(), allow_nan=False))

@@ -264,13 +264,14 @@ def test_import_command(tmp_path, capsys):
         source,
         observations=observations,
         actions=np.zeros((6, 28), dtype=np.float32),
+        rewards=np.zeros(6, dtype=np.float32),
         episode_lengths=np.array([6]),
     )
     run(commands.Import, "--source", str(source), "--out", str(tmp_path / "out"))
     (episode,) = read_dataset(DOOR.dataset, DOOR, root=tmp_path / "out")
     assert_equal(episode, sparse_episode(observations[:4], np.zeros((3, 28)), np.array([0, 0, 1], bool)))
     assert find_dataset(DOOR.dataset, tmp_path / "out") == tmp_path / "out" / "smac" / "door-human-v0"
-    with pytest.raises(UserError, match="nothing to import"):
+    with pytest.raises(UserError, match=r"observations has shape \(6, 39\), the task needs \(6, 6\)"):
         run(commands.Import, "--source", str(source), "--task", "pointmaze-umaze")
 
 

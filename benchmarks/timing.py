@@ -1,0 +1,81 @@
+"""How the benchmarks measure: contestants in turn, medians over the turns, ratios within a turn."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from smac.provenance import versions
+
+Run = Callable[[], object]
+Clock = Callable[[], float]
+
+
+def clock(device: str, threads: int) -> Clock:
+    """Seconds; with one thread on the CPU those this process was given, which other work does not take."""
+    if device == "cuda":
+
+        def after_the_device() -> float:
+            torch.cuda.synchronize()
+            return time.perf_counter()
+
+        return after_the_device
+    return time.process_time if threads == 1 else time.perf_counter
+
+
+def seconds(run: Run, times: int, now: Clock) -> float:
+    """Mean time of one call."""
+    start = now()
+    for _ in range(times):
+        run()
+    return (now() - start) / times
+
+
+@dataclass(frozen=True)
+class Contestant:
+    run: Run
+    setting: Callable[[], AbstractContextManager[None]] = nullcontext  # entered for its turns, untimed
+
+
+def turns(
+    contestants: Mapping[str, Contestant], repeats: int, now: Clock, per_turn: float
+) -> list[dict[str, float]]:
+    """Seconds per call of every contestant, turn by turn; a turn is about `per_turn` seconds of each."""
+
+    def turn(one: Contestant, times: int) -> float:
+        with one.setting():
+            return seconds(one.run, times, now)
+
+    times = {name: max(1, int(per_turn / turn(one, 2))) for name, one in contestants.items()}
+    return [{name: turn(one, times[name]) for name, one in contestants.items()} for _ in range(repeats)]
+
+
+def medians(values: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(v[name] for v in values) for name in values[0]}
+
+
+def ratios(values: list[dict[str, float]], base: str) -> dict[str, dict[str, Any]]:
+    """Speed of every contestant over that of `base` in the same turn, median and range; above 1 is faster."""
+    relative = [{name: v[base] / v[name] for name in v} for v in values]
+    spans = {name: [min(r[name] for r in relative), max(r[name] for r in relative)] for name in relative[0]}
+    return {"median": medians(relative), "range": spans}
+
+
+def circumstances(*packages: str) -> dict[str, Any]:
+    """Command, versions (also of these packages) and machine of a benchmark."""
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "versions": versions() | {name: importlib.metadata.version(name) for name in packages},
+        "machine": platform.machine(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }

@@ -1,0 +1,114 @@
+"""Numbers, error control and verdicts for returns along a path. NumPy and SciPy only.
+
+Returns R [points, episodes] are measured on shared episode seeds (columns are paired), larger is better, and
+alphas [points] increase with exactly 0 (*from*) and exactly 1 (*to*) among them. Every number is of the part
+of the path with alpha in [0, 1]. Definitions: sections 4.3 (numbers), 4.4 (verdicts), 4.9 (noise), 4.10
+(monotonicity), 4.11 (cliffs) of the project's landscape definition; between grid points the return is taken
+to be linear.
+
+An episode that failed (a non-finite return) anywhere in [0, 1] is dropped at every point, never averaged
+over, and then no verdict of "connected" or "monotone" is given: what was dropped may be the valley.
+
+| room | what it answers |
+|---|---|
+| `numbers`, `contrasts` | what V, DD, barriers, dip, width and area of a curve are |
+| `bounds` | how well episodes determine them, all at once |
+| `valley` | how deep the valley is without the bias of a minimum; bounds on its width and area |
+| `monotonicity` | does the return ever fall, does it rise overall |
+| `path` | all of it for one path, with verdicts |
+| `methods` | all of it for a method, with training runs as the unit |
+| `seeds`, `comparison` | scalars over training runs: IQM, profiles, probability of improvement |
+| `cliffs` | does one step lose a large share of what was gained |
+| `truths`, `doctor` | how often this installation is right where the truth is known |
+"""
+
+from landscape.statistics.bounds import (
+    Bounds,
+    Interval,
+    pointwise,
+    resampling_weights,
+    simultaneous,
+    verdict,
+)
+from landscape.statistics.cliffs import Cliff, cliff
+from landscape.statistics.comparison import (
+    Improvement,
+    compare,
+    holm,
+    improvement,
+    improvement_p_value,
+    probability_of_improvement,
+)
+from landscape.statistics.contrasts import Array, Family, families
+from landscape.statistics.doctor import Calibration, Case, calibrate
+from landscape.statistics.methods import MethodReport, analyse_seeds, over_runs
+from landscape.statistics.monotonicity import monotone_p_value, permutation_p_value, trend_p_value
+from landscape.statistics.numbers import (
+    PathNumbers,
+    arc_length_average,
+    below,
+    drawdown,
+    inside,
+    path_numbers,
+    relative_depth,
+)
+from landscape.statistics.path import Limits, PathReport, analyse_path, sentence
+from landscape.statistics.seeds import Aggregate, Profile, Strata, aggregate, iqm, profile, wilson
+from landscape.statistics.truths import TRUTHS, Gaussian, SuccessOrFailure, Truth
+from landscape.statistics.valley import SPLITS, CrossfitValley, crossfit, crossfit_valley, width_and_area
+
+__all__ = [
+    "SPLITS",
+    "TRUTHS",
+    "Aggregate",
+    "Array",
+    "Bounds",
+    "Calibration",
+    "Case",
+    "Cliff",
+    "CrossfitValley",
+    "Family",
+    "Gaussian",
+    "Improvement",
+    "Interval",
+    "Limits",
+    "MethodReport",
+    "PathNumbers",
+    "PathReport",
+    "Profile",
+    "Strata",
+    "SuccessOrFailure",
+    "Truth",
+    "aggregate",
+    "analyse_path",
+    "analyse_seeds",
+    "arc_length_average",
+    "below",
+    "calibrate",
+    "cliff",
+    "compare",
+    "crossfit",
+    "crossfit_valley",
+    "drawdown",
+    "families",
+    "holm",
+    "improvement",
+    "improvement_p_value",
+    "inside",
+    "iqm",
+    "monotone_p_value",
+    "over_runs",
+    "path_numbers",
+    "permutation_p_value",
+    "pointwise",
+    "probability_of_improvement",
+    "profile",
+    "relative_depth",
+    "resampling_weights",
+    "sentence",
+    "simultaneous",
+    "trend_p_value",
+    "verdict",
+    "width_and_area",
+    "wilson",
+]

@@ -1,0 +1,74 @@
+"""Does the return ever fall along a path? Tests for episodes that are paired over the points (4.10).
+
+Only the upper simultaneous bound on the drawdown can say "monotone"; a test that does not reject cannot.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+from scipy.stats import page_trend_test
+
+from landscape.statistics.contrasts import Array
+from landscape.statistics.numbers import drawdown
+
+SLACK = 1.0  # rises of fewer standard errors than this count as flat under the null
+
+
+def monotone_p_value(R: Array, weights: Array, slack: float = SLACK) -> float:
+    """p-value of "the return never falls from alpha 0 to 1": isotonic-null bootstrap on the drawdown (4.10).
+
+    R [points, episodes]; `weights` [draws, episodes] from `resampling_weights`. nan with one episode.
+
+    The null is the isotonic fit f of the means. A fit follows the noise and so rises where the truth is flat,
+    which leaves too little room for a fall: on stairs and plateaus the plain bootstrap (slack 0) rejected up
+    to 8.2 % (N = 50, 1000 samples) at a nominal 5 %. So the rise between two points counts as 0 unless it is
+    more than `slack` standard errors of their paired difference (moment selection, Andrews and Soares 2010).
+    With slack 1 the largest of 36 measured rates was 6.0 % (random walk over the points, N = 50; Monte Carlo
+    error 0.7 %) and their mean 3.0 %. The price in power is small: a dip of 4 standard errors on a rise of 10
+    was found in 98 % of samples (plain: 99 %) at N = 10, one of 2 on a flat path in 41 % (plain: 50 %).
+    """
+    points, episodes = R.shape
+    if episodes < 2:
+        return math.nan
+    means = R.mean(axis=1)
+    f, residuals = isotonic_regression(means).x, R - means[:, None]
+    s, t = np.triu_indices(points, k=1)
+    rise = f[t] - f[s]
+    errors = np.sqrt(np.mean((residuals[s] - residuals[t]) ** 2, axis=1) / (episodes - 1))
+    rise = np.where(rise > slack * errors, rise, 0.0)
+    shifts = weights @ residuals.T * math.sqrt(episodes / (episodes - 1))
+    falls = np.zeros(len(weights))
+    for point in range(points - 1):  # from one point to all later ones: keeps memory to [draws, points]
+        here = s == point
+        falls = np.maximum(falls, np.max(shifts[:, [point]] - shifts[:, point + 1 :] - rise[here], axis=1))
+    as_deep = falls >= drawdown(means) - 1e-12 * np.abs(R).max()
+    return float((1 + np.count_nonzero(as_deep)) / (len(weights) + 1))
+
+
+def trend_p_value(R: Array) -> float:
+    """p-value of "no trend" against a rise from alpha 0 to 1: Page's L test, blocks = episodes (4.10).
+
+    A small value says that returns rise overall, not that they never fall. R [points, episodes]; nan with
+    one episode. Exact for small problems, else asymptotic; ties (sparse rewards) make it conservative.
+    """
+    points, episodes = R.shape
+    if episodes < 2:
+        return math.nan
+    method = "auto" if points <= 5 else "asymptotic"  # the exact distribution takes seconds from 8 points on
+    return float(page_trend_test(R.T, method=method).pvalue)
+
+
+def permutation_p_value(
+    R: Array, statistic: Callable[[Array], float], draws: int, rng: np.random.Generator
+) -> float:
+    """p-value of "the points are exchangeable within every episode" for any statistic of R (4.10).
+
+    Point labels are permuted within each column of R [points, episodes] by themselves; large values of the
+    statistic count against the null. Exact for whatever noise the points of an episode share.
+    """
+    observed = statistic(R)
+    rounding = 1e-12 * abs(observed)
+    as_large = sum(statistic(rng.permuted(R, axis=0)) >= observed - rounding for _ in range(draws))
+    return float((1 + as_large) / (draws + 1))

@@ -1,0 +1,206 @@
+"""Everything about one path: from the return matrix to numbers, intervals and verdicts."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from landscape.statistics.bounds import (
+    Interval,
+    pointwise,
+    resampling_weights,
+    simultaneous,
+    verdict,
+)
+from landscape.statistics.contrasts import Array, families
+from landscape.statistics.monotonicity import monotone_p_value, trend_p_value
+from landscape.statistics.numbers import PathNumbers, inside, path_numbers
+from landscape.statistics.results import Result
+from landscape.statistics.valley import CrossfitValley, crossfit, width_and_area
+from smac.errors import UserError
+
+Limits = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class PathReport(Result):
+    """Everything `analyse_path` found out. Arrays follow `alphas`, which may reach beyond [0, 1]."""
+
+    alphas: tuple[float, ...]
+    means: tuple[float, ...]
+    """Over the episodes used; nan at an extrapolated point where one of them failed."""
+    band: Limits
+    """Simultaneous lower and upper bounds: all mean returns lie inside at once with `confidence`."""
+    pointwise: Limits
+    """The same for one point at a time; not for claims about a minimum."""
+    numbers: PathNumbers
+    V: Interval
+    DD: Interval
+    B_chord: Interval
+    B_mean: Interval
+    D_0: Interval
+    W: Interval
+    """Width of the valley at the margin; from the simultaneous bounds behind V, as is `area`."""
+    area: Interval
+    V_crossfit: float
+    """Nearly unbiased valley depth; may be slightly negative where there is none. nan with one episode."""
+    crossfit: CrossfitValley
+    """The same with its interval, which is narrower than that of V but not simultaneous."""
+    p_monotone: float
+    """p-value of the hypothesis that the return never falls along the path. nan with one episode."""
+    p_trend: float
+    """p-value of the hypothesis of no trend, against an overall rise (Page); no evidence of monotonicity."""
+    margin: float
+    verdict: str
+    """connected | valley | undecided, for V against the margin."""
+    reason: str
+    extra_episodes: int | None
+    """If undecided: how many more episodes would decide it (rough); None if no number is known to."""
+    monotone: str
+    """monotone | not monotone | undecided, for DD against the margin."""
+    monotone_extra_episodes: int | None
+    episodes_used: int
+    episodes_dropped: int
+    confidence: float
+    draws: int
+    seed: int
+
+
+def analyse_path(
+    returns: Array,
+    alphas: Array,
+    *,
+    margin: float,
+    confidence: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> PathReport:
+    """Numbers, intervals and verdicts for returns [points, episodes] on shared episode seeds.
+
+    `margin` (>= 0, in units of return) is the depth that does not matter: delta for the valley and epsilon
+    for monotonicity. All randomness comes from `seed`; the same call gives the same report. Each interval
+    holds with `confidence` by itself. Raises UserError on a wrong shape or grid, or if no episode finished at
+    every point.
+    """
+    R, alphas = np.asarray(returns, np.float64), np.asarray(alphas, np.float64)
+    if R.ndim != 2 or alphas.shape != R.shape[:1]:
+        raise UserError(f"returns must be [points, episodes] for {alphas.size} alphas, got shape {R.shape}")
+    check_options(margin, confidence, draws)
+    rows = inside(alphas)
+    finished = np.isfinite(R[rows]).all(axis=0)
+    dropped = int(np.count_nonzero(~finished))
+    R = np.compress(finished, R, axis=1)
+    path, episodes = R[rows], R.shape[1]
+    if episodes == 0:
+        raise UserError(
+            "no episode finished at every point of the path; look at the statuses of the failed ones"
+        )
+
+    rng = np.random.default_rng(seed)
+    weights = resampling_weights(episodes, draws, rng)
+    means, band, single = _mean_curve(R, weights, confidence)
+    family = families(alphas[rows])
+    bounds = {name: simultaneous(path, f.contrasts, weights, confidence) for name, f in family.items()}
+    depth = {name: bounds[name].interval(f) for name, f in family.items()}
+    width, area = width_and_area(path.mean(axis=1), alphas[rows], bounds["V"], margin)
+    fitted = crossfit(path, rng, confidence=confidence)
+
+    silent = bool(np.all(path == path[0, 0]))
+    if silent:  # nothing varied, so nothing bounds what was not seen
+        depth = {name: Interval(found.estimate, 0.0, math.inf) for name, found in depth.items()}
+        width, area = Interval(0.0, 0.0, 1.0), Interval(0.0, 0.0, math.inf)
+    valley = "undecided" if silent else verdict(depth["V"], margin)
+    monotone = "undecided" if silent else verdict(depth["DD"], margin, "monotone", "not monotone")
+    reason = _reason(valley, depth["V"], margin, silent, episodes)
+    if dropped and valley == "connected":
+        valley, reason = "undecided", "failed episodes were dropped, and they may hide a valley"
+    if dropped and monotone == "monotone":
+        monotone = "undecided"
+
+    def extra(name: str) -> int | None:
+        open_question = not silent and verdict(depth[name], margin) == "undecided"
+        return bounds[name].units_for(family[name], margin) if open_question else None
+
+    return PathReport(
+        alphas=tuple(alphas.tolist()),
+        means=tuple(means.tolist()),
+        band=band,
+        pointwise=single,
+        numbers=path_numbers(means, alphas, margin),
+        **depth,
+        W=width,
+        area=area,
+        V_crossfit=fitted.estimate,
+        crossfit=fitted,
+        p_monotone=monotone_p_value(path, weights),
+        p_trend=trend_p_value(path),
+        margin=float(margin),
+        verdict=valley,
+        reason=reason,
+        extra_episodes=extra("V"),
+        monotone=monotone,
+        monotone_extra_episodes=extra("DD"),
+        episodes_used=episodes,
+        episodes_dropped=dropped,
+        confidence=confidence,
+        draws=draws,
+        seed=seed,
+    )
+
+
+def check_options(margin: float, confidence: float, draws: int) -> None:
+    """Raise a UserError for a margin, confidence or number of draws that makes no sense."""
+    if not (math.isfinite(margin) and margin >= 0):
+        raise UserError(f"margin must be a finite number >= 0, got {margin}")
+    if not 0 < confidence < 1 or draws < 1:
+        raise UserError(
+            f"confidence must lie between 0 and 1 and draws be positive, got {confidence} and {draws}"
+        )
+
+
+def limits(means: Array, half_widths: Array) -> Limits:
+    """Lower and upper bounds as plain numbers."""
+    return tuple(zip((means - half_widths).tolist(), (means + half_widths).tolist(), strict=True))
+
+
+def _mean_curve(R: Array, weights: Array, confidence: float) -> tuple[Array, Limits, Limits]:
+    """Means [points] with simultaneous and point-wise limits; nan where an episode failed."""
+    shown = np.isfinite(R).all(axis=1)
+    means, wide, narrow = np.full((3, len(R)), np.nan)
+    means[shown] = R[shown].mean(axis=1)
+    wide[shown] = simultaneous(R[shown], np.eye(int(shown.sum())), weights, confidence).half_width
+    if np.ptp(R[shown]) == 0:  # one repeated number says nothing of what was not seen
+        wide[shown] = np.inf
+    narrow[shown] = pointwise(R[shown], weights, confidence, wide[shown][0])
+    return means, limits(means, wide), limits(means, narrow)
+
+
+def _reason(outcome: str, V: Interval, margin: float, silent: bool, episodes: int) -> str:
+    if silent:
+        return "every return is the same number, so the episodes carry no information"
+    if outcome == "connected":
+        return f"the upper bound of the valley depth, {V.upper:.4g}, is within the margin of {margin:.4g}"
+    if outcome == "valley":
+        return f"the lower bound of the valley depth, {V.lower:.4g}, is above the margin of {margin:.4g}"
+    if not math.isfinite(V.upper):
+        return f"{episodes} episode{'s' if episodes > 1 else ''} cannot show how much returns vary"
+    interval = f"{V.lower:.4g} to {V.upper:.4g}"
+    return f"the margin of {margin:.4g} lies inside the interval of the valley depth, {interval}"
+
+
+def sentence(report: PathReport, from_name: str, to_name: str) -> str:
+    """The verdict on the valley as one English sentence with its numbers."""
+    V, margin = report.V, f"the margin of {report.margin:.1f}"
+    interval = f"{100 * report.confidence:g} % interval {V.lower:.1f} to {V.upper:.1f}"
+    if report.verdict == "valley":
+        found = f"the return falls {V.estimate:.1f} ({interval}) below the lower end, more than {margin}"
+        found += f", at alpha {report.numbers.location:.2f}"
+    elif report.verdict == "connected":
+        found = f"the return falls at most {V.upper:.1f} ({interval}) below the lower end, within {margin}"
+    else:
+        found = report.reason
+        if report.extra_episodes:
+            found += f"; about {report.extra_episodes} more episodes would decide it"
+    left_out = f" ({report.episodes_dropped} failed episodes left out)" if report.episodes_dropped else ""
+    line = f"on the straight line from {from_name} to {to_name}"
+    return f"{report.verdict.capitalize()}: {line}, {found}{left_out}."

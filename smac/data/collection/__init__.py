@@ -1,0 +1,1 @@
+"""Parts of `smac.data.collect`: who plays (players, recipes), how (episodes), and what is aimed at."""

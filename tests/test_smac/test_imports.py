@@ -1,0 +1,177 @@
+"""Demonstrations made datasets, datasets mixed, and the traps of the shared files."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tyro
+
+from analysis_cli import data as commands
+from smac.data.imports import checksum, import_dataset, mix
+from smac.data.minari_io import read_dataset, read_metadata, write_dataset
+from smac.data.summary import describe_dataset
+from smac.data.transitions import sparse_episode
+from smac.errors import UserError
+from smac.tasks import get_task
+
+UMAZE, DOOR, RELOCATE = (get_task(n) for n in ("pointmaze-umaze", "door-binary", "relocate-binary"))
+shared = pytest.mark.skipif("SMAC_SHARED_DATA" not in os.environ, reason="SMAC_SHARED_DATA names no folder")
+
+
+def shared_file(*parts):
+    return Path(os.environ.get("SMAC_SHARED_DATA", "")).joinpath(*parts)
+
+
+def door_file(path):
+    """Two recordings of 4 and 3 steps; the first opens the door at its third observation."""
+    observations = np.zeros((7, 39), dtype=np.float32)
+    observations[:, 0] = np.arange(7)
+    observations[[2, 3], 28] = 1.4
+    actions = np.zeros((7, 28), dtype=np.float32)
+    actions[0], actions[1] = 1.37, -1.28
+    np.savez(
+        path,
+        observations=observations,
+        actions=actions,
+        rewards=np.ones(7, dtype=np.float32),
+        terminations=np.zeros(7, dtype=bool),
+        truncations=np.array([0, 0, 0, 1, 0, 0, 1], dtype=bool),
+        episode_lengths=np.array([4, 3], dtype=np.int32),
+        init_qpos=np.zeros((2, 30)),
+    )
+    return path
+
+
+def test_door_demonstrations_clipped_actions_missing_last_observation_success_from_hinge(tmp_path):
+    (solved, failed), provenance = import_dataset(door_file(tmp_path / "door_human.npz"), DOOR)
+    assert solved.observations[:, 0].tolist() == [0, 1, 2]
+    assert solved.rewards.tolist() == [-1.0, 0.0]
+    assert (solved.terminated, solved.truncated) == (True, False)
+    assert solved.actions[:, 0].tolist() == [1.0, -1.0]
+    assert failed.observations[:, 0].tolist() == [4, 5, 6]  # the last action has no observation after it
+    assert failed.rewards.tolist() == [-1.0, -1.0]
+    assert (failed.terminated, failed.truncated) == (False, True)
+    assert provenance["actions_clipped"] == 2 / 5  # of the five steps that have an observation after them
+    assert (provenance["source"], provenance["recorded_steps"]) == ("door_human.npz", 5)
+    assert provenance["sha256"] == checksum(tmp_path / "door_human.npz")
+
+
+def test_unclipped_actions_are_refused_where_nothing_is_imported(tmp_path):
+    path = door_file(tmp_path / "door_human.npz")
+    with pytest.raises(UserError, match=r"actions reach 1\.37.*`smac data import` clips"):
+        read_dataset(path, DOOR)
+    assert len(read_dataset(path, DOOR, clip_actions=True)) == 2
+
+
+def maze_episodes(count, seed, success_every=2):
+    rng = np.random.default_rng(seed)
+    made = []
+    for i in range(count):
+        success = np.zeros(6, dtype=bool)
+        success[4] = i % success_every == 0
+        observations = rng.normal(size=(7, 6)).astype(np.float32)
+        made.append(sparse_episode(observations, rng.uniform(-1, 1, (6, 2)), success))
+    return made
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """A human's three episodes, two of which succeed, and a clone's four, two of which do."""
+    for name, episodes in (("human", maze_episodes(3, 0)), ("clone", maze_episodes(4, 1))):
+        provenance = {"collector": name, "seed": 7}
+        write_dataset(episodes, task=UMAZE, dataset_id=f"my/{name}-v0", root=tmp_path, provenance=provenance)
+    return tmp_path
+
+
+def test_a_mixture_is_its_parts_one_after_the_other_with_their_provenance(parts):
+    episodes, provenance = mix(["my/human-v0", "my/clone-v0"], UMAZE, parts)
+    expected = maze_episodes(3, 0) + maze_episodes(4, 1)
+    for mixed, original in zip(episodes, expected, strict=True):
+        np.testing.assert_array_equal(mixed.observations, original.observations)
+        assert mixed.terminated == original.terminated
+    human, clone = provenance["parts"]
+    assert (human["dataset_id"], human["episodes"]) == ("my/human-v0", 3)
+    assert human["transitions"] == sum(map(len, expected[:3])) == 5 + 6 + 5
+    assert clone["provenance"]["collector"] == "clone"
+    assert clone["sha256"] == checksum(parts / "my" / "clone-v0")
+
+
+def test_only_successes(parts):
+    episodes, provenance = mix(["my/human-v0", "my/clone-v0"], UMAZE, parts, only_successes=True)
+    assert [part["episodes"] for part in provenance["parts"]] == [2, 2]
+    assert all(e.rewards[-1] == 0 and e.terminated for e in episodes)
+    never = [e for e in maze_episodes(4, 2) if not e.success.any()]
+    write_dataset(never, task=UMAZE, dataset_id="my/never-v0", root=parts, provenance={})
+    with pytest.raises(UserError, match="my/never-v0 has no episode that succeeds"):
+        mix(["my/human-v0", "my/never-v0"], UMAZE, parts, only_successes=True)
+    with pytest.raises(UserError, match="at least two"):
+        mix(["my/human-v0"], UMAZE, parts)
+
+
+def run(command, *arguments):
+    tyro.cli(command, args=[str(a) for a in arguments]).run()
+
+
+def test_mix_command_writes_a_dataset_with_its_parts(parts, capsys):
+    line = ("--parts", "my/human-v0", "my/clone-v0", "--task", "pointmaze-umaze", "--out", parts)
+    run(commands.Mix, *line, "--dataset", "my/both-v0")
+    assert "wrote my/both-v0" in capsys.readouterr().out
+    metadata = read_metadata(parts / "my" / "both-v0")
+    assert metadata["total_episodes"] == 7
+    assert [p["dataset_id"] for p in metadata["provenance"]["parts"]] == ["my/human-v0", "my/clone-v0"]
+    with pytest.raises(UserError, match="exists already"):
+        run(commands.Mix, *line, "--dataset", "my/both-v0")
+    with pytest.raises(UserError, match="would pass for one of others"):
+        run(commands.Mix, *line, "--dataset", "D4RL/pointmaze/umaze-v2")
+
+
+def test_ours_is_not_imported_again(parts):
+    with pytest.raises(UserError, match="is a dataset of ours already"):
+        import_dataset("my/human-v0", UMAZE, parts)
+
+
+def test_a_file_is_described_for_a_task(tmp_path):
+    observations = np.zeros((6, 6), dtype=np.float32)
+    observations[:, 4] = 9.0
+    path = tmp_path / "maze.npz"
+    columns = {
+        "actions": np.ones((6, 2)),
+        "rewards": np.zeros(6),
+        "truncations": np.array([0, 0, 1, 0, 0, 1]),
+    }
+    np.savez(path, observations=observations, **columns)
+    summary = describe_dataset(path, task="pointmaze-umaze")
+    assert (summary.episodes, summary.transitions, summary.success_rate) == (2, 4, 0.0)
+    assert summary.action_at_bound == 1.0
+    with pytest.raises(UserError, match=r"maze\.npz does not say which task it is for"):
+        describe_dataset(path)
+
+
+def test_checksum(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    assert checksum(path).startswith("ba7816bf")
+    assert checksum(tmp_path) == checksum(path)  # a folder is its files
+
+
+@shared
+def test_the_real_door_file():
+    episodes, provenance = import_dataset(shared_file("hand_dapg", "door_human.npz"), DOOR)
+    assert len(episodes) == 25
+    assert sum(episode.terminated for episode in episodes) == 7  # most stop short of the success angle
+    assert sum(len(episode) for episode in episodes) == 6273
+    assert max(np.abs(episode.actions).max() for episode in episodes) == 1.0
+    assert provenance["recorded_steps"] == 6729 - 25
+    assert provenance["actions_clipped"] == pytest.approx(0.056, abs=0.001)
+
+
+@shared
+def test_the_real_relocate_file():
+    episodes, provenance = import_dataset(shared_file("d4rl_cnmp", "relocate_human.npz"), RELOCATE)
+    assert len(episodes) == 24
+    assert all(episode.terminated for episode in episodes)  # all of them succeed
+    assert provenance["recorded_steps"] == 9315  # next observations are there, so nothing is dropped
+    assert provenance["actions_clipped"] == 0.0
+    for episode in episodes:
+        assert RELOCATE.solved(episode.observations[1:]).tolist() == episode.success.tolist()
