@@ -32,6 +32,7 @@ from smac.files import new_directory, write_json
 from smac.provenance import versions
 from smac.tasks import Task, get_task
 from smac.training.evaluate import evaluate_checkpoint
+from smac.training.fast import check_mode
 from smac.training.offline import OfflineOptions, pretrain
 from smac.training.online import FinetuneOptions, OnlineOptions, finetune, offline_rows, train
 from smac.training.run import Run
@@ -77,6 +78,7 @@ class Pretrain:
         task, kind = get_task(self.task), agent_class(self.algorithm, OFFLINE)
         set_threads(self.threads)
         device, seeds = pick_device(self.device), seed_range(self.seed, self.seeds)
+        check_mode(self.offline.updates, device)
         data, dataset = read_offline(task, self.dataset, self.data_root, self.agent.discount, seeds, device)
         dims = env_spec(task)
         agent = kind(self.agent, dims.observation_dim, dims.action_dim, seeds, device)
@@ -124,6 +126,7 @@ class Finetune:
             seeds = [self.seed + k for k in range(len(checkpoints))]
         agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, device)
         options = self.online
+        check_mode(options.updates, device)
         # refuses a mismatch before anything is written
         switch(agent, checkpoints, initialise_critic=options.initialise_critic, momenta=options.momenta)
         data, dataset = _mixed_in(self, task, seeds, device)
@@ -167,6 +170,7 @@ class Train:
         task, kind = get_task(self.task), agent_class(self.algorithm, ONLINE)
         set_threads(self.threads)
         device, seeds = pick_device(self.device), seed_range(self.seed, self.seeds)
+        check_mode(self.online.updates, device)
         dims = env_spec(task)
         agent = kind(self.agent, dims.observation_dim, dims.action_dim, seeds, device)
         data, dataset = _mixed_in(self, task, seeds, device)

@@ -1,8 +1,8 @@
 """How often this installation is right, measured on landscapes whose every number is known.
 
 Measured with `calibrate` at a nominal 95 % on all 18 truths (six shapes; paired, independent, and
-success-or-failure noise) with 250, 250, 200, 120 samples at N = 10, 20, 50, 200; the worst of the 18 is shown,
-and one Monte Carlo standard error is 1.4, 1.4, 1.5, 2.0 %:
+success-or-failure noise) with 250, 250, 200, 120 samples at N = 10, 20, 50, 200; the worst of the 18 is
+shown, and one Monte Carlo standard error is 1.4, 1.4, 1.5, 2.0 %:
 
     N                              10     20     50    200
     band misses the curve         4.4    5.2    6.5    7.5 %
@@ -10,9 +10,8 @@ and one Monte Carlo standard error is 1.4, 1.4, 1.5, 2.0 %:
     DD missed                     0.8    3.2    2.0    4.2 %
     p_monotone, monotone truths   3.2    5.2    4.0    6.7 %
 
-On average over the truths all are below 5 %. The band itself missed 2.7, 3.5, 4.8, 5.0 % of 1500 samples of
-the flat path. Power at 5 % against a dip of k standard errors of a paired difference, at 3 of 21 points of a
-flat path (150 samples):
+With 1500 samples of the flat path the band missed 2.7, 3.5, 4.8, 5.0 %. Power at 5 % against a dip of k
+standard errors of a paired difference, at 3 of 21 points of a flat path (150 samples):
 
     N                              10           20           50           200
     k                            2     4      2     4      2     4      2     4

@@ -19,10 +19,10 @@ class CrossfitValley(Result):
     """Valley depth, found on one half of the episodes and measured on the other (4.9).
 
     The error is that within halves plus that between splits (Chernozhukov et al. 2018, double machine
-    learning). Where noise hides the bottom, the halves find places that are not the lowest, so the depth comes
-    out too small, by up to 1.2 standard deviations in 72 measured cases; the plain depth came out too large by
-    up to 1.3 of them. So the interval reaches from t errors below this estimate to t errors above the larger
-    one of the two, with Student's t for N - 2 degrees of freedom. Measured at 95 % on the valleys among
+    learning). Where noise hides the bottom, the halves find places that are not the lowest, so the depth
+    comes out too small, by up to 1.2 standard deviations in 72 measured cases; the plain depth came out too
+    large, by up to 1.3. So the interval reaches from t errors below this estimate to t errors above the
+    larger one, with Student's t for N - 2 degrees of freedom. Measured at 95 % on the valleys among
     `truths.TRUTHS`, N = 10, 20, 50, 200 (600 samples; 300 at 200): V missed in 0.2 to 3.3 %, in at most 3.0 %
     by a lower bound that is too high. An interval around this estimate alone missed up to 7.7 %, and with the
     variance within halves alone up to 11 %.

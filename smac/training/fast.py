@@ -41,14 +41,19 @@ def fast_update(agent: Agent, mode: UpdateMode = "auto") -> Update:
     `auto` is `graph` on CUDA and `eager` elsewhere; `compile` changes results by rounding. Call it after the
     agent has taken over a checkpoint or a saved state, and give it batches on the agent's device.
     """
+    check_mode(mode, agent.device)
     on_cuda = agent.device.type == "cuda"
-    if mode == "graph" and not on_cuda:
-        raise UserError(f"CUDA graphs need a CUDA device, and the agent is on {agent.device}: take `eager`")
     if mode == "compile":
         return CompiledUpdate(agent)
     if mode == "eager" or not on_cuda:
         return agent.update
     return GraphedUpdate(agent, CudaGraphs(agent.device))
+
+
+def check_mode(mode: UpdateMode, device: torch.device) -> None:
+    """UserError if updates cannot run like that on the device."""
+    if mode == "graph" and device.type != "cuda":
+        raise UserError(f"--updates graph needs a CUDA device, and this is {device}: take auto or eager")
 
 
 # ---- CUDA graphs -----------------------------------------------------------------------------------------

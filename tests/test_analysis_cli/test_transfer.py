@@ -150,6 +150,7 @@ def test_train_with_a_share_of_offline_data(data, tmp_path):
         ("train --env Pendulum-v1 --offline-ratio 0.5", "no dataset of its own"),
         ("train --env Pendulum-v1 --offline-ratio 1.0", "must lie in [0, 1)"),
         ("train --env Pendulum-v1 --algorithm iql", "unknown algorithm 'iql'"),
+        ("train --env Pendulum-v1 --device cpu --updates graph", "needs a CUDA device"),
     ],
 )
 def test_training_refuses_what_cannot_be(tmp_path, capsys, line, message):

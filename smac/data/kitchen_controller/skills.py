@@ -71,7 +71,7 @@ class Skill(ABC):
         speed: float = 0.8,
         turn_weight: float = 0.12,
     ) -> Reach:
-        """Moves towards `target`; whether it came within the tolerances (m, rad) before the hand was stuck."""
+        """Moves towards `target`; whether it came within the tolerances (m, rad) before it got stuck."""
         least, waited = np.inf, 0
         while waited < PATIENCE:
             position = target()
