@@ -60,7 +60,7 @@ def umaze():
     ("algorithm", "steps", "options"),
     [
         ("iql", 12_000, {"expectile": 0.9, "inverse_temperature": 10.0, "value_lr": 1e-3}),
-        ("cal_ql", 5_000, {"cql_actions": 4, **TEMPERATURE}),
+        ("cal_ql", 6_000, {"cql_actions": 4, "cql_alpha": 0.3, **TEMPERATURE}),
         ("td3_bc", 8_000, {}),
     ],
 )
