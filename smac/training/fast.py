@@ -4,9 +4,10 @@
     recorder.add(update(batch))
 
 On a GPU the networks of this field are so small that launching their kernels takes longer than running them;
-a CUDA graph launches the kernels of a whole update at once. On the CPU, compiling the losses makes updates
-faster by a tenth to a half and takes minutes itself the first time (results/benchmarks/compiled-*.json), so
-it must be asked for.
+a CUDA graph launches the kernels of a whole update at once. On the CPU much of the time of wide stacks goes
+into asking the system for memory again and again, which can be had for nothing (updates.json in
+results/benchmarks). Compiling the losses gains less and takes minutes the first time (compiled-*.json there),
+so it must be asked for.
 """
 
 from __future__ import annotations
@@ -38,16 +39,17 @@ WARM_UP = 3  # eager updates before one is recorded, as torch's documentation of
 def fast_update(agent: Agent, mode: UpdateMode = "auto") -> Update:
     """`agent.update`, or something that does the same in less time.
 
-    `auto` is `graph` on CUDA and `eager` elsewhere; `compile` changes results by rounding. Call it after the
-    agent has taken over a checkpoint or a saved state, and give it batches on the agent's device.
+    `auto` is `graph` on CUDA; elsewhere it is `eager` and lets the process keep freed memory, as `compile`
+    does too, which changes results by rounding. Call this after the agent has taken over a checkpoint or a
+    saved state, and give the update batches on the agent's device.
     """
     check_mode(mode, agent.device)
     on_cuda = agent.device.type == "cuda"
-    if mode == "compile":
-        return CompiledUpdate(agent)
-    if mode == "eager" or not on_cuda:
-        return agent.update
-    return GraphedUpdate(agent, CudaGraphs(agent.device))
+    if mode == "graph" or (mode == "auto" and on_cuda):
+        return GraphedUpdate(agent, CudaGraphs(agent.device))
+    if mode != "eager" and not on_cuda:
+        keep_freed_memory()
+    return CompiledUpdate(agent) if mode == "compile" else agent.update
 
 
 def check_mode(mode: UpdateMode, device: torch.device) -> None:

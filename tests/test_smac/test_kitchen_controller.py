@@ -16,7 +16,7 @@ from smac.data.kitchen_controller.arm import (
     joint_speed_bounds,
     rotation_error,
 )
-from smac.data.kitchen_controller.skills import PATIENCE, LightSwitch, turned
+from smac.data.kitchen_controller.skills import STEPS_TO_WAIT, LightSwitch, turned
 from smac.envs import make_env
 from smac.errors import UserError
 from smac.tasks import get_task
@@ -194,7 +194,7 @@ def test_reach_arrives_or_notices_that_it_is_stuck(env):
     here, right = skill.scene.hand, np.array([0.3, 0.0, 0.0])
     assert outcome(skill.reach(lambda: here + right / 30, tolerance=0.02)) == ([], True)
     moves, arrived = outcome(skill.reach(lambda: here + right, tolerance=0.02))
-    assert len(moves) == PATIENCE + 1  # the first sets the distance to beat
+    assert len(moves) == STEPS_TO_WAIT + 1  # the first sets the distance to beat
     assert not arrived
     np.testing.assert_allclose(moves[0].target - here, right)
 

@@ -24,7 +24,6 @@ HAND_GAIN = 8.0  # speed towards the target per metre of distance, 1/s
 TURN_GAIN = 4.0  # turning rate towards the reference orientation per radian, 1/s
 MAX_TURN = 1.0  # of the hand, rad/s; a hand turned far away must not give up its way for its orientation
 POSTURE_GAIN = 1.0  # joint speed towards the reference posture per radian, 1/s
-POSTURE_WEIGHT = 0.045  # of joint speeds (rad/s) against the hand's speed (m/s); also damps singular poses
 # What the servos reach at actions of about 0.9: 87 Nm against a damping of 100, 12 Nm against 10
 MAX_JOINT_SPEED = np.array([0.8, 0.8, 0.8, 0.8, 1.1, 1.1, 1.1])
 LIMIT_MARGIN = 0.015  # kept from the joint limits, rad
@@ -229,7 +228,7 @@ class Arm:
             np.vstack([linear, weight * angular]),
             np.concatenate([velocity, weight * turning]),
             POSTURE_GAIN * (scene.rest_joints - joints),
-            POSTURE_WEIGHT,
+            move.posture_weight,
             lower,
             upper,
         )

@@ -17,11 +17,29 @@ from smac.data.kitchen_controller.arm import CLOSED, OPEN, Move, Scene
 FINISHED = 0.5  # share of the environment's tolerance that is left to go when a skill stops working
 NEAR, AT = 0.04, 0.02  # tolerances of passing a waypoint in free space, and of arriving at an object, m
 AIMED = 0.4  # tolerance of the hand's orientation before it goes where that matters, rad
-PATIENCE, PROGRESS = 8, 0.005  # the hand is stuck if so many steps bring it no nearer than so much, m
+STEPS_TO_WAIT, PROGRESS = 8, 0.005  # an arm is stuck if so many steps bring it no nearer by so much, m or rad
+HIGH, WIDE = 0.15, 0.15  # above the place at rest, and the tolerance of passing it on the way down, m
+UNFOLDED, POSTURE_ALONE = (
+    0.3,
+    10.0,
+)  # tolerance of the posture at rest, rad; weight that leaves all else aside
 FIRM = 0.2  # turn weight where the direction of the fingers matters
 
 Offset = tuple[float, float, float]
 Reach = Generator[Move, None, bool]  # moves, and in the end whether they arrived
+
+
+class Patience:
+    """Watches a distance that ought to shrink."""
+
+    def __init__(self) -> None:
+        self.least, self.waited = np.inf, 0
+
+    def lasts(self, distance: float) -> bool:
+        """Whether there has been progress in the last few steps."""
+        self.waited = 0 if distance < self.least - PROGRESS else self.waited + 1
+        self.least = min(self.least, distance)
+        return self.waited <= STEPS_TO_WAIT
 
 
 class Skill(ABC):
@@ -40,9 +58,12 @@ class Skill(ABC):
 
     def moves(self) -> Iterator[Move]:
         """One attempt."""
-        if (yield from self.approach()):
+        arrived = yield from self.approach()
+        if arrived:
             yield from self.work()
         yield from self.leave()
+        if not arrived:
+            yield from self.unfold()
 
     @abstractmethod
     def approach(self) -> Reach:
@@ -72,18 +93,33 @@ class Skill(ABC):
         turn_weight: float = 0.12,
     ) -> Reach:
         """Moves towards `target`; whether it came within the tolerances (m, rad) before it got stuck."""
-        least, waited = np.inf, 0
-        while waited < PATIENCE:
+        patience = Patience()
+        while True:
             position = target()
             distance = float(np.linalg.norm(position - self.scene.hand))
             turn = float(np.linalg.norm(self.scene.turn_error()))
             if distance < tolerance and turn < turn_tolerance:
                 return True
-            left = distance + turn_weight * turn
-            waited = 0 if left < least - PROGRESS else waited + 1
-            least = min(least, left)
+            if not patience.lasts(distance + turn_weight * turn):
+                return False
             yield Move(position, fingers, speed, turn_weight)
-        return False
+
+    def descend(self, fingers: float = CLOSED) -> Iterator[Move]:
+        """From high up by way of the place at rest, before a low approach.
+
+        Straight down, the arm would sweep the kettle along, or fold back on itself.
+        """
+        if self.scene.hand[2] > self.scene.rest_hand[2] + HIGH:
+            yield from self.reach(lambda: self.scene.rest_hand, tolerance=WIDE, fingers=fingers)
+
+    def unfold(self) -> Iterator[Move]:
+        """Back to the posture at rest, joint by joint: a hand that is stuck is often on an arm folded wrongly."""
+        patience = Patience()
+        while True:
+            away = float(np.abs(self.scene.rest_joints - self.scene.joints).max())
+            if away < UNFOLDED or not patience.lasts(away):
+                return
+            yield Move(self.scene.rest_hand, posture_weight=POSTURE_ALONE)
 
     def back_off(self, offset: Offset, fingers: float = CLOSED) -> Iterator[Move]:
         """Leaves by `offset` from where the hand is now."""
@@ -219,14 +255,9 @@ class Microwave(Door):
     direction = -1.0
     turn_weight = 0.05
     aside = (0.12, -0.05, 0.08)
-    detour: ClassVar[Offset] = (0.15, -0.35, 0.3)  # waypoint, from the handle
-    wide: ClassVar[float] = 0.15  # tolerance of passing it, m
 
     def approach(self) -> Reach:
-        """From above by way of the robot's side: straight down, the arm would sweep the kettle along."""
-        detour = self._handle() + self.detour
-        if self.scene.hand[2] > detour[2]:
-            yield from self.reach(lambda: detour, tolerance=self.wide, fingers=OPEN)
+        yield from self.descend(OPEN)
         return (yield from super().approach())
 
 
@@ -262,6 +293,7 @@ class Kettle(Skill):
 
     def approach(self) -> Reach:
         in_front, under = self.scatter + self.in_front, np.array(self.under)
+        yield from self.descend()
         there = yield from self.reach(lambda: self._handle() + in_front, tolerance=NEAR, turn_tolerance=AIMED)
         return there and (yield from self.reach(lambda: self._handle() + under, tolerance=NEAR, speed=0.5))
 
