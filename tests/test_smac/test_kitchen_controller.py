@@ -16,7 +16,7 @@ from smac.data.kitchen_controller.arm import (
     joint_speed_bounds,
     rotation_error,
 )
-from smac.data.kitchen_controller.skills import STEPS_TO_WAIT, LightSwitch, turned
+from smac.data.kitchen_controller.skills import POSTURE_ALONE, STEPS_TO_WAIT, LightSwitch, Patience, turned
 from smac.envs import make_env
 from smac.errors import UserError
 from smac.tasks import get_task
@@ -127,6 +127,14 @@ def test_servos_invert_their_equation():
     np.testing.assert_allclose(q / 0.08, speeds, rtol=1e-3)
 
 
+def test_patience_ends_without_progress():
+    patience = Patience()
+    shrinking = [patience.lasts(distance) for distance in np.arange(1.0, 0.5, -0.006)]
+    assert all(shrinking)
+    creeping = [patience.lasts(0.5 - 0.0001 * step) for step in range(STEPS_TO_WAIT + 2)]
+    assert creeping.index(False) in (STEPS_TO_WAIT, STEPS_TO_WAIT + 1)
+
+
 # --- orders ---
 
 
@@ -197,6 +205,15 @@ def test_reach_arrives_or_notices_that_it_is_stuck(env):
     assert len(moves) == STEPS_TO_WAIT + 1  # the first sets the distance to beat
     assert not arrived
     np.testing.assert_allclose(moves[0].target - here, right)
+
+
+def test_a_heavy_posture_leaves_all_else_aside(env):
+    observation, _ = env.reset(seed=0)
+    observation[:JOINTS] += np.array([0.3, 0.2, -0.3, 0.1, 0.2, 0.0, -0.4], np.float32)
+    controller = KitchenController(env.unwrapped, ["kettle"], np.random.default_rng(0))
+    controller.scene.see(observation)
+    speeds = controller.arm.joint_speeds(Move(np.zeros(3), posture_weight=POSTURE_ALONE))
+    np.testing.assert_allclose(speeds, controller.scene.rest_joints - observation[:JOINTS], atol=0.03)
 
 
 def outcome(reach) -> tuple[list[Move], bool]:

@@ -102,9 +102,8 @@ class Move:
     target: np.ndarray  # position [3]
     fingers: float = CLOSED
     speed: float = 0.8  # m/s at most
-    turn_weight: float = (
-        0.12  # of holding the reference orientation, m: 1 rad/s weighs as much as this in m/s
-    )
+    turn_weight: float = 0.12  # of holding the orientation at rest: how many m/s weigh as much as 1 rad/s
+    posture_weight: float = 0.045  # of going to the posture at rest, the same; also damps singular poses
 
 
 class Scene:

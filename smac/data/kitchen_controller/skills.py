@@ -113,7 +113,7 @@ class Skill(ABC):
             yield from self.reach(lambda: self.scene.rest_hand, tolerance=WIDE, fingers=fingers)
 
     def unfold(self) -> Iterator[Move]:
-        """Back to the posture at rest, joint by joint: a hand that is stuck is often on an arm folded wrongly."""
+        """Back to the posture at rest, joint by joint: an arm that is stuck is often folded wrongly."""
         patience = Patience()
         while True:
             away = float(np.abs(self.scene.rest_joints - self.scene.joints).max())
