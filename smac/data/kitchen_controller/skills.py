@@ -17,12 +17,10 @@ from smac.data.kitchen_controller.arm import CLOSED, OPEN, Move, Scene
 FINISHED = 0.5  # share of the environment's tolerance that is left to go when a skill stops working
 NEAR, AT = 0.04, 0.02  # tolerances of passing a waypoint in free space, and of arriving at an object, m
 AIMED = 0.4  # tolerance of the hand's orientation before it goes where that matters, rad
-STEPS_TO_WAIT, PROGRESS = 8, 0.005  # an arm is stuck if so many steps bring it no nearer by so much, m or rad
+STEPS_TO_WAIT, PROGRESS = 8, 0.005  # stuck is what so many steps bring no nearer by so much, m or rad
 HIGH, WIDE = 0.15, 0.15  # above the place at rest, and the tolerance of passing it on the way down, m
-UNFOLDED, POSTURE_ALONE = (
-    0.3,
-    10.0,
-)  # tolerance of the posture at rest, rad; weight that leaves all else aside
+UNFOLDED = 0.3  # tolerance of the posture at rest, rad
+POSTURE_ALONE = 10.0  # posture weight that leaves all else aside
 FIRM = 0.2  # turn weight where the direction of the fingers matters
 
 Offset = tuple[float, float, float]
@@ -298,7 +296,7 @@ class Kettle(Skill):
         return there and (yield from self.reach(lambda: self._handle() + under, tolerance=NEAR, speed=0.5))
 
     def work(self) -> Iterator[Move]:
-        height = self._handle()[2]  # where the hand rises to; so it lifts the handle by 4 cm
+        height = self._handle()[2]  # that the hand rises to, which lifts the handle by 5 cm
         for _ in range(self.steps):
             if self.scene.body("kettle")[1] > self.far_enough:
                 break
