@@ -8,7 +8,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from analysis_cli.console import progress
+from analysis_cli.console import progress, wrote
 from analysis_cli.render import draw
 from smac.data.belonging import task_of
 from smac.data.collect import (
@@ -32,6 +32,7 @@ from smac.data.minari_io import (
 from smac.data.summary import DatasetSummary, describe_dataset, list_datasets, summarise
 from smac.data.transitions import Episode
 from smac.errors import UserError
+from smac.files import write_json
 from smac.tasks import Task, get_task
 
 console = Console()
@@ -267,13 +268,19 @@ class Info:
     """Task to read it for; default: the one it was made for."""
     out: Path | None = None
     """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
-
     figure: Path | None = None
     """Draw returns, lengths, success, actions, and in a maze the places visited, to FIGURE.png and .pdf."""
+    json: Path | None = None
+    """Write the description as a new JSON file."""
 
     def run(self) -> None:
-        """Prints the description, and draws it if asked to."""
-        _print_summary(describe_dataset(self.dataset, self.out, self.task))
+        """Prints the description, and writes and draws it if asked to."""
+        if self.json is not None and self.json.exists():
+            raise UserError(f"--json {self.json}: exists already; choose another file")
+        summary = describe_dataset(self.dataset, self.out, self.task)
+        _print_summary(summary)
+        if self.json is not None:
+            wrote(write_json(self.json, summary.plain()))
         if self.figure is not None:
             draw(self.dataset, self.out, self.task, self.figure)
 
@@ -292,6 +299,7 @@ def _print_summary(summary: DatasetSummary) -> None:
         ("folder", str(summary.path)),
         ("episodes, transitions", f"{summary.episodes}, {summary.transitions}"),
         ("success rate", f"{summary.success_rate:.3f}"),
+        *_subtasks(summary),
         ("return mean, min, max", _three(summary.return_mean, summary.return_min, summary.return_max)),
         ("length mean, min, max", _three(summary.length_mean, summary.length_min, summary.length_max)),
         ("action mean", " ".join(f"{x:.2f}" for x in summary.action_mean)),
@@ -301,6 +309,13 @@ def _print_summary(summary: DatasetSummary) -> None:
     ):
         table.add_row(name, value)
     console.print(table)
+
+
+def _subtasks(summary: DatasetSummary) -> list[tuple[str, str]]:
+    if summary.subtasks_mean is None:
+        return []
+    counts = ", ".join(f"{k}: {n}" for k, n in enumerate(summary.subtasks_solved) if n)
+    return [("sub-tasks solved", f"{summary.subtasks_mean:.2f} on average (number: episodes) {counts}")]
 
 
 def _three(mean: float, low: float, high: float) -> str:

@@ -1,6 +1,7 @@
-"""`smac tasks`: list the tasks, or explain one in plain words."""
+"""`smac tasks`: list the tasks, explain one in plain words, or measure them."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -8,8 +9,11 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import subcommand
 
-from analysis_cli.console import console
+from analysis_cli.console import console, progress, wrote
+from smac.data.measure import measure, settings
+from smac.data.measurements import MEANS, is_measured, json_beside, load_rows, means, save_rows
 from smac.envs import describe_env
+from smac.errors import UserError
 from smac.tasks import get_task, task_names
 from smac.tasks.explain import explain
 
@@ -46,12 +50,68 @@ class ShowTask:
 
 
 @dataclass(frozen=True)
-class Tasks:
-    """List the tasks, or explain one."""
+class MeasureTasks:
+    """Measure what tasks give to a random policy and to the best one at hand, as a table.
 
-    command: Annotated[ListTasks, subcommand("list")] | Annotated[ShowTask, subcommand("show")] = field(
-        default_factory=ListTasks
-    )
+    The best is the scripted controller for PointMaze and Kitchen; for the others a published policy in the
+    folder --policies. Each task is written as soon as it is measured, and not measured again.
+    """
+
+    tasks: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Names of tasks; default: all."""
+    policies: Path | None = None
+    """Folder with the published policies, in folders by their source (hand_dapg, rl_trained_agents,
+    antmaze_gen)."""
+    episodes: int = 20
+    """Episodes of each policy."""
+    seed: int = 0
+    """Seed of everything random."""
+    workers: int = 1
+    """Processes; the numbers do not depend on it."""
+    out: Path = Path("runs/tasks.md")
+    """The table; a JSON file of the same name is written beside it."""
+
+    def run(self) -> None:
+        """Measures what is left, writes after each task, prints the table."""
+        tasks = [get_task(name) for name in self.tasks or task_names()]
+        if self.policies is not None and not self.policies.is_dir():
+            raise UserError(f"--policies {self.policies}: no such folder")
+        if self.workers < 1:
+            raise UserError(f"workers must be at least 1, got {self.workers}")
+        rows = load_rows(self.out)
+        how = {t: settings(t, self.policies, episodes=self.episodes, seed=self.seed) for t in tasks}
+        left = [task for task in tasks if not is_measured(rows, task.name, how[task])]
+        for task in left:
+            with progress(f"measuring {task.name}") as bar:
+                rows[task.name] = measure(
+                    task,
+                    self.policies,
+                    episodes=self.episodes,
+                    seed=self.seed,
+                    workers=self.workers,
+                    progress=bar,
+                )
+            save_rows(self.out, rows)
+        if not left:
+            save_rows(self.out, rows)  # the table may have been deleted
+        table = Table(*MEANS)
+        for line in (line for task in tasks for line in means(rows[task.name])):
+            table.add_row(*map(Text, line))
+        console.print(table)
+        console.print(f"measured now: {len(left)} of {len(tasks)}")
+        for path in (self.out, json_beside(self.out)):
+            wrote(path)
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """List the tasks, explain one, or measure them."""
+
+    command: (
+        Annotated[ListTasks, subcommand("list")]
+        | Annotated[ShowTask, subcommand("show")]
+        | Annotated[MeasureTasks, subcommand("measure")]
+    ) = field(default_factory=ListTasks)
 
     def run(self) -> None:
         self.command.run()

@@ -86,22 +86,20 @@ def without_noise(policy: PolicyCheckpoint) -> PolicyCheckpoint:
     )
 
 
-def of_one_kind(
-    a: PolicyCheckpoint, b: PolicyCheckpoint, *, stochastic: bool
-) -> tuple[PolicyCheckpoint, PolicyCheckpoint]:
-    """Two policies with a line between them: where one is deterministic, both are.
+def of_one_kind(policies: Sequence[PolicyCheckpoint], *, stochastic: bool) -> list[PolicyCheckpoint]:
+    """Policies with lines between them: where one is deterministic, all are.
 
     Their mean actions stay the same. Sampled actions are then refused, as a deterministic actor has no noise.
     """
-    silent = next((p for p in (a, b) if p.spec.kind == "deterministic"), None)
+    silent = next((p for p in policies if p.spec.kind == "deterministic"), None)
     if silent is None:
-        return a, b
+        return list(policies)
     if stochastic:
         raise UserError(
             f"{silent.path}: the actor of {silent.name} is deterministic and has no noise to sample; "
             "leave out --stochastic to compare mean actions"
         )
-    return without_noise(a), without_noise(b)
+    return [without_noise(policy) for policy in policies]
 
 
 def stack_actor(spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]) -> Actor:

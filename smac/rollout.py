@@ -6,16 +6,32 @@ point plays the same episodes, with the same start state and the same policy noi
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol, Self
+from enum import IntEnum
+from typing import Any, Protocol, Self
 
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
+from smac.envs.stability import diverged
 from smac.streams import derive_seed
+
+logger = logging.getLogger(__name__)
+
+
+class Status(IntEnum):
+    """How an episode ended. Only a finished one has a return; every other return is NaN."""
+
+    NOT_PLAYED = 0
+    FINISHED = 1
+    BAD_ACTION = 2  # the policy's action was not finite
+    DIVERGED = 3  # the simulation became unstable, gave numbers that are not finite, or raised an error
+    TIMED_OUT = 4  # its steps took longer than the limit
 
 
 class Policy(Protocol):
@@ -26,12 +42,13 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class Rollouts:
-    """Results [points, episodes]. A return is NaN where the policy's action was not finite."""
+    """Results [points, episodes]. A return is NaN wherever the status is not `FINISHED`."""
 
     returns: np.ndarray  # float64, undiscounted, in the task's own reward
     lengths: np.ndarray  # int64, environment steps
     successes: np.ndarray  # bool
     solved: np.ndarray  # float64, sub-tasks solved at the end; NaN where the environment counts none
+    statuses: np.ndarray  # int8, of Status
 
     @classmethod
     def empty(cls, points: int, episodes: int) -> Self:
@@ -42,12 +59,13 @@ class Rollouts:
             lengths=np.zeros(shape, np.int64),
             successes=np.zeros(shape, bool),
             solved=np.full(shape, np.nan),
+            statuses=np.zeros(shape, np.int8),
         )
 
-    def put(self, rows: slice, columns: slice, part: Rollouts) -> None:
-        """Take over the results of some points and episodes."""
+    def put(self, rows: Sequence[int], columns: Sequence[int], part: Rollouts) -> None:
+        """Take over the results of some points and episodes, by their indices."""
         for f in fields(self):
-            getattr(self, f.name)[rows, columns] = getattr(part, f.name)
+            getattr(self, f.name)[np.ix_(rows, columns)] = getattr(part, f.name)
 
 
 def joined(parts: Sequence[Rollouts]) -> Rollouts:
@@ -68,13 +86,23 @@ def policy_noise(episode_seed: int, horizon: int, action_dim: int) -> np.ndarray
     return generator.standard_normal((horizon, action_dim), dtype=np.float32)
 
 
+def actions_of(env: gymnasium.Env) -> int:
+    """How many numbers an action has."""
+    return int(np.prod(env.action_space.shape or ()))
+
+
 class LockStep:
     """A grid of environments, built once and reused: row p plays for point p, column j episode j."""
 
     def __init__(
-        self, make_env: Callable[[], gymnasium.Env], horizon: int, device: torch.device | str = "cpu"
+        self,
+        make_env: Callable[[], gymnasium.Env],
+        horizon: int,
+        device: torch.device | str = "cpu",
+        time_limit: float = float("inf"),
     ) -> None:
-        self.make_env, self.horizon, self.device = make_env, horizon, device
+        """`time_limit`: seconds that the simulation of one episode may take, the policy not counted."""
+        self.make_env, self.horizon, self.device, self.time_limit = make_env, horizon, device, time_limit
         self.envs: list[gymnasium.Env] = []
 
     @torch.no_grad()
@@ -85,35 +113,62 @@ class LockStep:
         shape = (points, len(seeds))
         while len(self.envs) < points * len(seeds):
             self.envs.append(self.make_env())
-        envs = np.array(self.envs[: points * len(seeds)], dtype=object).reshape(shape)
+        index = np.arange(points * len(seeds)).reshape(shape)
         observations = np.stack(
-            [[envs[p, j].reset(seed=seed)[0] for j, seed in enumerate(seeds)] for p in range(points)]
+            [[self.envs[i].reset(seed=seed)[0] for i, seed in zip(row, seeds, strict=True)] for row in index]
         ).astype(np.float32)
         noise = None
         if stochastic:
-            dim = envs[0, 0].action_space.shape[0]
+            dim = actions_of(self.envs[0])
             per_seed = np.stack([policy_noise(seed, self.horizon, dim) for seed in seeds])
             noise = torch.from_numpy(per_seed).to(self.device)
-        played, running = Rollouts.empty(*shape), np.ones(shape, dtype=bool)
-        returns, lengths = played.returns, played.lengths
-        returns[:] = 0.0
-        while running.any():
-            t = int(lengths.max())
+        played, seconds = Rollouts.empty(*shape), np.zeros(shape)
+        returns, statuses = np.zeros(shape), played.statuses
+        while (statuses == Status.NOT_PLAYED).any():
+            t = int(played.lengths.max())
             step_noise = None if noise is None else noise[:, t].expand(points, -1, -1)
             rows = torch.from_numpy(observations).to(self.device)
             actions = policy.act(rows, step_noise).cpu().numpy()
-            for p, j in zip(*np.nonzero(running), strict=True):
+            for p, j in zip(*np.nonzero(statuses == Status.NOT_PLAYED), strict=True):
                 if not np.isfinite(actions[p, j]).all():
-                    returns[p, j], running[p, j] = np.nan, False
+                    statuses[p, j] = Status.BAD_ACTION
                     continue
-                observation, reward, terminated, truncated, info = envs[p, j].step(actions[p, j])
-                observations[p, j] = observation
-                returns[p, j] += float(reward)
-                lengths[p, j] += 1
+                began = time.perf_counter()
+                outcome = self._step(index[p, j], actions[p, j])
+                seconds[p, j] += time.perf_counter() - began
+                if outcome is None:
+                    statuses[p, j] = Status.DIVERGED
+                    continue
+                observations[p, j], reward, ended, info = outcome
+                returns[p, j] += reward
+                played.lengths[p, j] += 1
                 played.successes[p, j] |= bool(info.get("success", False))
                 played.solved[p, j] = info.get("solved", np.nan)
-                running[p, j] = not (terminated or truncated)
+                if ended:
+                    unstable = diverged(self.envs[index[p, j]])
+                    statuses[p, j] = Status.DIVERGED if unstable else Status.FINISHED
+                elif seconds[p, j] > self.time_limit:
+                    statuses[p, j] = Status.TIMED_OUT
+        finished = statuses == Status.FINISHED
+        played.returns[finished] = returns[finished]
+        played.successes[~finished], played.solved[~finished] = False, np.nan
         return played
+
+    def _step(self, index: int, action: np.ndarray) -> tuple[np.ndarray, float, bool, dict[str, Any]] | None:
+        """Observation, reward, whether the episode ended, and info; None where the simulator failed.
+
+        A simulator that raised is replaced by a new one: there is no telling what state it is in.
+        """
+        try:
+            observation, reward, terminated, truncated, info = self.envs[index].step(action)
+        except Exception as error:  # whatever an environment may raise ends this episode, not the study
+            logger.warning("an episode was given up: its environment raised %r", error)
+            self.envs[index].close()
+            self.envs[index] = self.make_env()
+            return None
+        if not (np.isfinite(observation).all() and np.isfinite(float(reward))):
+            return None
+        return observation, float(reward), terminated or truncated, info
 
     def close(self) -> None:
         for env in self.envs:

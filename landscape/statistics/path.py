@@ -61,6 +61,8 @@ class PathReport(Result):
     monotone_extra_episodes: int | None
     episodes_used: int
     episodes_dropped: int
+    failed: tuple[float, ...]
+    """Alphas in [0, 1] where not one episode finished; every number above is of the other points."""
     confidence: float
     draws: int
     seed: int
@@ -79,14 +81,15 @@ def analyse_path(
 
     `margin` (>= 0, in units of return) is the depth that does not matter: delta for the valley and epsilon
     for monotonicity. All randomness comes from `seed`; the same call gives the same report. Each interval
-    holds with `confidence` by itself. Raises UserError on a wrong shape or grid, or if no episode finished at
-    every point.
+    holds with `confidence` by itself. A point between the ends where no episode finished at all is left out,
+    and then no verdict is "connected" or "monotone". Raises UserError on a wrong shape or grid, if no episode
+    of an end finished, or if none finished at all the other points.
     """
     R, alphas = np.asarray(returns, np.float64), np.asarray(alphas, np.float64)
     if R.ndim != 2 or alphas.shape != R.shape[:1]:
         raise UserError(f"returns must be [points, episodes] for {alphas.size} alphas, got shape {R.shape}")
     check_options(margin, confidence, draws)
-    rows = inside(alphas)
+    rows, dead = _living(R, alphas)
     finished = np.isfinite(R[rows]).all(axis=0)
     dropped = int(np.count_nonzero(~finished))
     R = np.compress(finished, R, axis=1)
@@ -112,9 +115,9 @@ def analyse_path(
     valley = "undecided" if silent else verdict(depth["V"], margin)
     monotone = "undecided" if silent else verdict(depth["DD"], margin, "monotone", "not monotone")
     reason = _reason(valley, depth["V"], margin, silent, episodes)
-    if dropped and valley == "connected":
-        valley, reason = "undecided", "failed episodes were dropped, and they may hide a valley"
-    if dropped and monotone == "monotone":
+    if (dropped or dead) and valley == "connected":
+        valley, reason = "undecided", _hidden(dead)
+    if (dropped or dead) and monotone == "monotone":
         monotone = "undecided"
 
     def extra(name: str) -> int | None:
@@ -126,7 +129,7 @@ def analyse_path(
         means=tuple(means.tolist()),
         band=band,
         pointwise=single,
-        numbers=path_numbers(means, alphas, margin),
+        numbers=path_numbers(path.mean(axis=1), alphas[rows], margin),
         **depth,
         W=width,
         area=area,
@@ -142,10 +145,31 @@ def analyse_path(
         monotone_extra_episodes=extra("DD"),
         episodes_used=episodes,
         episodes_dropped=dropped,
+        failed=dead,
         confidence=confidence,
         draws=draws,
         seed=seed,
     )
+
+
+def _living(R: Array, alphas: Array) -> tuple[np.ndarray, tuple[float, ...]]:
+    """The rows of [0, 1] with a finished episode, and the alphas of the others; both ends must have one."""
+    rows = np.arange(len(alphas))[inside(alphas)]
+    living = np.isfinite(R[rows]).any(axis=1)
+    dead = alphas[rows][~living]
+    for end in (0.0, 1.0):
+        if end in dead:
+            raise UserError(
+                f"no episode of the checkpoint at alpha {end:g} finished; look at the episodes' statuses"
+            )
+    return rows[living], tuple(dead.tolist())
+
+
+def _hidden(dead: tuple[float, ...]) -> str:
+    if dead:
+        where = ", ".join(f"{alpha:.2f}" for alpha in dead)
+        return f"every episode failed at alpha {where}, and the valley may be there"
+    return "failed episodes were dropped, and they may hide a valley"
 
 
 def check_options(margin: float, confidence: float, draws: int) -> None:

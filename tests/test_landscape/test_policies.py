@@ -8,7 +8,7 @@ import torch
 from support import described, small_agent
 
 from landscape.policies import load_policy, of_one_kind, stack_actor, without_noise
-from landscape.study import interpolate
+from landscape.study import Evaluation, interpolate
 from smac.agents.convert import convert
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
@@ -57,13 +57,13 @@ def test_without_noise_the_mean_action_is_the_same_bit_for_bit(paths):
 def test_two_policies_of_one_kind_are_left_alone(paths):
     for names, stochastic in ((("smac", "sac"), True), (("td3", "td3_bc"), False)):
         before = [load_policy(paths[name]) for name in names]
-        after = of_one_kind(*before, stochastic=stochastic)
+        after = of_one_kind(before, stochastic=stochastic)
         assert all(a is b for a, b in zip(after, before, strict=True))
 
 
 @pytest.mark.parametrize(("start", "end"), [("smac", "td3"), ("td3", "smac")])
 def test_the_line_between_the_kinds_begins_and_ends_at_the_checkpoints(paths, start, end):
-    result = interpolate(paths[start], paths[end], points=3, episodes=2)
+    result = interpolate(paths[start], paths[end], points=3, evaluation=Evaluation(episodes=2))
     assert np.isfinite(result.rollouts.returns).all()
     observations = torch.randn(1, 20, 6)
     for policy, name in ((result.start, start), (result.end, end)):
@@ -81,4 +81,4 @@ def test_the_line_between_the_kinds_begins_and_ends_at_the_checkpoints(paths, st
 @pytest.mark.parametrize(("start", "end"), [("smac", "td3"), ("td3", "td3_bc")])
 def test_sampled_actions_of_a_deterministic_actor_are_refused(paths, start, end):
     with pytest.raises(UserError, match=r"online TD3 is deterministic and has no noise.*--stochastic"):
-        interpolate(paths[start], paths[end], points=3, episodes=2, stochastic=True)
+        interpolate(paths[start], paths[end], points=3, evaluation=Evaluation(episodes=2, stochastic=True))

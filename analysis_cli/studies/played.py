@@ -1,0 +1,131 @@
+"""What the commands that evaluate policies share: their options, and a directory in which they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_cli.console import console, default_directory, wrote
+from landscape.evaluate import Evaluation
+from landscape.study import Incomplete, Study
+from smac.errors import UserError
+from smac.files import new_directory, read_json, write_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+REQUEST = "study.json"  # what was asked for, written before the first episode
+EPISODES = "episodes"
+# How it gets done, which may change on the way
+NOT_ASKED = ("workers", "backend", "store", "shard", "out", "played")
+    "workers",
+    "backend",
+    "store",
+    "shard",
+    "out",
+    "played",
+)  # how it gets done: may change on the way
+
+
+@dataclass(frozen=True)
+class Played:
+    """Options of every command that plays episodes."""
+
+    episodes: int = 20
+    """Episodes per point; every point plays the same ones."""
+    stochastic: bool = False
+    """Sample actions instead of taking the mean."""
+    seed: int = 0
+    """Seed of the episodes and of the bootstrap."""
+    time_limit: float = float("inf")
+    """Seconds that simulating one episode may take; a longer one is recorded as timed out."""
+    workers: int = 1
+    """Processes; the result does not depend on their number."""
+    backend: str | None = None
+    """A joblib backend by name: loky (the default), threading, or one that is registered for a cluster."""
+    store: Path | None = None
+    """Directory of episodes to reuse and to add to; default: `episodes` in --out."""
+    shard: str | None = None
+    """K/N: play only the K-th of N shares of the points, on one of N machines; then `landscape merge`."""
+    out: Path | None = None
+    """Directory of the result; default: a new one in runs/. A killed command goes on where it was."""
+
+    def evaluation(self, out: Path) -> Evaluation:
+        return Evaluation(
+            episodes=self.episodes,
+            seed=self.seed,
+            stochastic=self.stochastic,
+            time_limit=self.time_limit,
+            workers=self.workers,
+            backend=self.backend,
+            store=self.store or out / EPISODES,
+            shard=_share(self.shard),
+        )
+
+    @contextmanager
+    def study(self, command: DataclassInstance) -> Iterator[Path]:
+        """The directory to write to, new or of the same command that was killed.
+
+        A new directory is removed again if the command fails before an episode was played.
+        """
+        verb = type(command).__name__.lower()
+        asked = {"command": verb} | _asked(command) | _asked(self)
+        out = self.out or default_directory(verb)
+        begun = out / REQUEST
+        if begun.exists():
+            _check_same(out, asked)
+            console.print(f"going on in {out}", markup=False)
+        else:
+            new_directory(out)
+            write_json(begun, asked)
+        try:
+            yield out
+        except Incomplete as share:
+            console.print(str(share), markup=False)
+        except UserError:
+            if not any(path != begun for path in out.iterdir()):
+                begun.unlink()
+                out.rmdir()
+            raise
+
+
+def _asked(options: DataclassInstance) -> dict[str, str]:
+    """What decides the result, by the options' names."""
+    names = (f.name for f in fields(options) if f.name not in NOT_ASKED)
+    return {name: str(getattr(options, name)) for name in names}
+
+
+def finish(result: Study, out: Path, command: str, pictures: Any) -> None:
+    """Write a result, draw it, and say which files there are."""
+    result.write(out, command)
+    for path in (out / "returns.npz", out / "result.json", *pictures(out)):
+        wrote(path)
+
+
+def _check_same(out: Path, asked: dict[str, str]) -> None:
+    """UserError unless this directory belongs to the same command and has not been finished."""
+    if (out / "result.json").exists():
+        raise UserError(
+            f"{out}: holds a finished result; choose another --out (its episodes can be used again with "
+            f"--store {out / EPISODES})"
+        )
+    before = read_json(out / REQUEST)
+    for name, value in asked.items():
+        if before.get(name) != value:
+            raise UserError(
+                f"{out}: was begun with {name} = {before.get(name)}, not {value}; choose another --out, "
+                "or repeat the command as it was to go on"
+            )
+
+
+def _share(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    share, _, shares = text.partition("/")
+    try:
+        return int(share), int(shares)
+    except ValueError:
+        raise UserError(f"--shard must be K/N, such as 2/4, got {text!r}") from None

@@ -1,0 +1,174 @@
+"""What all studies share: two policies that can be compared, the margin, episodes per point, files."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape.evaluate import Evaluation
+from landscape.geometry import check_same_layout
+from landscape.policies import PolicyCheckpoint, load_policy, of_one_kind
+from smac.errors import UserError
+from smac.files import write_atomically, write_json
+from smac.provenance import versions
+from smac.rollout import Rollouts, Status
+from smac.tasks import Task
+
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Margin:
+    """The depth of a valley that does not matter, and where that number comes from."""
+
+    delta: float
+    source: str
+
+
+def margin_of(task: Task, given: float | None) -> Margin:
+    """5 % of the task's score range if none is given."""
+    if given is None:
+        return Margin(task.margin, f"5 % of the score range of {task.name}")
+    if not (np.isfinite(given) and given >= 0):
+        raise UserError(f"--margin must be a finite return difference >= 0, got {given}")
+    return Margin(given, "given with --margin")
+
+
+class Study(ABC):
+    """A frozen result: what was asked, every episode, and what they say."""
+
+    kind: str  # the verb
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the episodes, as plain values."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every episode of every point, and where the points are."""
+
+    def write(self, directory: Path, command: str) -> None:
+        """`returns.npz` with every episode's result, then `result.json`, each atomically."""
+        arrays: dict[str, Any] = self.arrays()
+        write_atomically(directory / "returns.npz", lambda path: np.savez_compressed(path, **arrays))
+        about = {"kind": self.kind, "format_version": FORMAT}
+        write_json(directory / "result.json", about | self.to_json() | {"command": command})
+
+
+def load_policies(
+    paths: Sequence[Path | str | PolicyCheckpoint], *, stochastic: bool
+) -> list[PolicyCheckpoint]:
+    """Policies of one task and one architecture, so that there are lines between them.
+
+    Where one is deterministic all of them become so, and keep their mean actions. UserError names the first
+    that does not fit.
+    """
+    policies = [path if isinstance(path, PolicyCheckpoint) else load_policy(path) for path in paths]
+    first = policies[0]
+    for policy in policies[1:]:
+        if policy.description.task != first.description.task:
+            raise UserError(
+                f"{first.path} is of task {first.description.task} but {policy.path} is of task "
+                f"{policy.description.task}; compare checkpoints of one task"
+            )
+    policies = of_one_kind(policies, stochastic=stochastic)
+    first = policies[0]
+    for policy in policies[1:]:
+        if policy.spec != first.spec:
+            raise UserError(
+                f"{first.path} and {policy.path} have actors of different architectures: {first.spec} and "
+                f"{policy.spec}"
+            )
+        check_same_layout(first.params, policy.params, str(first.path), str(policy.path))
+    return policies
+
+
+def describe_policy(policy: PolicyCheckpoint) -> dict[str, Any]:
+    about = policy.description
+    return {
+        "path": str(policy.path),
+        "algorithm": about.algorithm,
+        "moment": about.moment,
+        "step": about.step,
+        "seed": about.seed,
+        "actor": policy.spec.kind,
+        "converted": policy.converted,
+    }
+
+
+def describe_evaluation(task: Task, evaluation: Evaluation) -> dict[str, Any]:
+    """What was played, and with which software."""
+    return {
+        "task": task.name,
+        "reward_convention": task.reward_convention,
+        "episodes": evaluation.episodes,
+        "actions": evaluation.actions,
+        "seed": evaluation.seed,
+        "versions": versions(),
+    }
+
+
+def episode_arrays(
+    rollouts: Rollouts, evaluation: Evaluation, shape: tuple[int, ...]
+) -> dict[str, np.ndarray]:
+    """Every episode's result as arrays [*shape, episodes] for a file; `shape` is that of the points."""
+    arrays = {name: values.reshape(*shape, -1) for name, values in vars(rollouts).items()}
+    return arrays | {"episode_seeds": np.asarray(evaluation.seeds, dtype=np.int64)}
+
+
+def fields_of(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
+    """Means over the finished episodes of every point, [points], by name; NaN where none finished.
+
+    Success and score only for tasks that have them.
+    """
+    finished = rollouts.statuses == Status.FINISHED
+    fields = {"return": rollouts.returns, "length": rollouts.lengths.astype(float)}
+    if task.has_success:
+        fields["success"] = rollouts.successes.astype(float)
+    score = np.asarray(task.score(rollouts.returns, rollouts.solved))
+    if np.isfinite(score).any():
+        fields["score"] = score
+    count = finished.sum(axis=1)
+    return {
+        name: np.where(finished, values, 0.0).sum(axis=1) / np.where(count, count, np.nan)
+        for name, values in fields.items()
+    }
+
+
+def failures(rollouts: Rollouts) -> dict[str, int]:
+    """How many episodes did not finish, by status."""
+    counts = {
+        status.name.lower(): int(np.count_nonzero(rollouts.statuses == status))
+        for status in Status
+        if status is not Status.FINISHED
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def check_complete(rollouts: Rollouts, evaluation: Evaluation) -> None:
+    """UserError where this was one share of a study, whose points have not all been played."""
+    missing = int(np.count_nonzero(rollouts.statuses == Status.NOT_PLAYED))
+    if missing:
+        assert evaluation.shard is not None  # nothing else leaves points out
+        share, shares = evaluation.shard
+        raise Incomplete(
+            f"share {share} of {shares} is in {evaluation.store}; {missing} episodes belong to the others. "
+            "When all are there, `landscape merge` them and run the same command with --store and without "
+            "--shard"
+        )
+
+
+class Incomplete(UserError):
+    """One share of a study has been played; there is no result yet, and nothing went wrong."""
+
+
+def none_solved(task: Task, rollouts: Rollouts) -> str:
+    """A warning for sentences where success is out of the picture altogether; else nothing."""
+    if not task.has_success or rollouts.successes.any():
+        return ""
+    return " No episode succeeded at any point, so this says nothing about solving the task."
