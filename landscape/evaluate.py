@@ -33,7 +33,7 @@ _local = threading.local()  # per process (and thread): environments are built o
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How policies are evaluated. The first four say what is played, the others only how it gets done."""
+    """How policies are evaluated. The first five say what is played, the others only how it gets done."""
 
     episodes: int = 20
     """Episodes per point; every point plays the same ones."""
@@ -43,6 +43,8 @@ class Evaluation:
     """Sample actions instead of taking the mean."""
     time_limit: float = float("inf")
     """Seconds that the simulation of one episode may take; a longer one counts as timed out."""
+    task: str | None = None
+    """Task, or environment id, of policies whose files do not say."""
     workers: int = 1
     """Processes; the result does not depend on their number."""
     backend: str | None = None

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from smac.agents import AGENTS
-from smac.checkpoint import Description, load_checkpoint
+from smac.checkpoint import Description, load_checkpoint, save_checkpoint
 from smac.errors import UserError
 from smac.nets import ACTIVATIONS, ACTORS, Activation, Actor, ActorKind
 
@@ -48,7 +48,11 @@ class PolicyCheckpoint:
         return f"{self.description.moment} {label}"
 
 
-def load_policy(path: Path | str) -> PolicyCheckpoint:
+def load_policy(path: Path | str, task: str | None = None) -> PolicyCheckpoint:
+    """The actor of a checkpoint of ours, or of another library's file (`landscape.foreign`).
+
+    `task` is that of a file which does not say; one that says otherwise is refused.
+    """
     checkpoint = load_checkpoint(path)
     about = checkpoint.description
     params = {
@@ -71,6 +75,16 @@ def load_policy(path: Path | str) -> PolicyCheckpoint:
     except KeyError as error:
         raise UserError(f"{path}: its description does not give the actor's {error}") from None
     return PolicyCheckpoint(Path(path), about, spec, params)
+
+
+def save_policy(path: Path, policy: PolicyCheckpoint) -> Path:
+    """A checkpoint with this actor and nothing else, described as the one that it came from."""
+    spec = policy.spec
+    config = policy.description.config | {
+        "hidden": list(spec.hidden), "activation": spec.activation, "actor_layer_norm": spec.layer_norm,
+    }  # fmt: skip
+    tensors = {f"{ACTOR}{name}": torch.from_numpy(array) for name, array in policy.params.items()}
+    return save_checkpoint(path, tensors, replace(policy.description, config=config))
 
 
 def without_noise(policy: PolicyCheckpoint) -> PolicyCheckpoint:

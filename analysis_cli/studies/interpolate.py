@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
+from analysis_cli.studies.tables import print_numbers, print_points
 from figures.line import draw_line
-from landscape.statistics import Interval
-from landscape.study import Interpolation, fields_of, interpolate
+from landscape.study import fields_of, interpolate
 
 
 @dataclass(frozen=True)
@@ -54,32 +52,8 @@ class Interpolate:
                     evaluation=self.played.evaluation(out),
                     progress=show,
                 )
-            print_interpolation(result)
+            title = f"{result.start.name} -> {result.end.name}"
+            print_points(title, result.report, fields_of(result.task, result.rollouts))
+            print_numbers({"": result.report}, result.margin)
+            console.print(result.sentence, style="bold", markup=False)
             finish(result, out, command_line("landscape"), draw_line)
-
-
-def print_interpolation(result: Interpolation) -> None:
-    """The curve, the numbers with their intervals, and the sentence."""
-    report = result.report
-    fields = fields_of(result.task, result.rollouts)
-    shown = [name for name in ("success", "score") if name in fields]
-    curve = Table("alpha", "return", "band", *shown, title=f"{result.start.name} -> {result.end.name}")
-    for k, (alpha, mean, (low, high)) in enumerate(
-        zip(report.alphas, report.means, report.band, strict=True)
-    ):
-        others = [f"{fields[name][k]:.2f}" for name in shown]
-        curve.add_row(f"{alpha:.2f}", f"{mean:.1f}", f"{low:.1f} to {high:.1f}", *others)
-    console.print(curve)
-    numbers = Table("", "estimate", f"{100 * report.confidence:g} % interval")
-    for name, meaning in (
-        ("V", "valley depth V"),
-        ("DD", "drawdown DD"),
-        ("B_chord", "barrier B_chord"),
-        ("B_mean", "barrier B_mean"),
-    ):
-        interval: Interval = getattr(report, name)
-        upper = f"{interval.upper:.1f}" if math.isfinite(interval.upper) else "∞"
-        numbers.add_row(meaning, f"{interval.estimate:.1f}", f"{interval.lower:.1f} to {upper}")
-    numbers.add_row("margin", f"{report.margin:.1f}", result.margin.source)
-    console.print(numbers)
-    console.print(result.sentence, style="bold", markup=False)

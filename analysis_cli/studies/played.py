@@ -21,13 +21,6 @@ REQUEST = "study.json"  # what was asked for, written before the first episode
 EPISODES = "episodes"
 # How it gets done, which may change on the way
 NOT_ASKED = ("workers", "backend", "store", "shard", "out", "played")
-    "workers",
-    "backend",
-    "store",
-    "shard",
-    "out",
-    "played",
-)  # how it gets done: may change on the way
 
 
 @dataclass(frozen=True)
@@ -42,6 +35,8 @@ class Played:
     """Seed of the episodes and of the bootstrap."""
     time_limit: float = float("inf")
     """Seconds that simulating one episode may take; a longer one is recorded as timed out."""
+    task: str | None = None
+    """Task, or id of an environment, of policies whose files do not say: those of other libraries."""
     workers: int = 1
     """Processes; the result does not depend on their number."""
     backend: str | None = None
@@ -59,6 +54,7 @@ class Played:
             seed=self.seed,
             stochastic=self.stochastic,
             time_limit=self.time_limit,
+            task=self.task,
             workers=self.workers,
             backend=self.backend,
             store=self.store or out / EPISODES,

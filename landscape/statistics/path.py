@@ -212,8 +212,8 @@ def _reason(outcome: str, V: Interval, margin: float, silent: bool, episodes: in
     return f"the margin of {margin:.4g} lies inside the interval of the valley depth, {interval}"
 
 
-def sentence(report: PathReport, from_name: str, to_name: str) -> str:
-    """The verdict on the valley as one English sentence with its numbers."""
+def sentence(report: PathReport, from_name: str, to_name: str, where: str = "on the straight line") -> str:
+    """The verdict on the valley as one English sentence with its numbers; `where` names the path."""
     V, margin = report.V, f"the margin of {report.margin:.1f}"
     interval = f"{100 * report.confidence:g} % interval {V.lower:.1f} to {V.upper:.1f}"
     if report.verdict == "valley":
@@ -226,5 +226,5 @@ def sentence(report: PathReport, from_name: str, to_name: str) -> str:
         if report.extra_episodes:
             found += f"; about {report.extra_episodes} more episodes would decide it"
     left_out = f" ({report.episodes_dropped} failed episodes left out)" if report.episodes_dropped else ""
-    line = f"on the straight line from {from_name} to {to_name}"
+    line = f"{where} from {from_name} to {to_name}"
     return f"{report.verdict.capitalize()}: {line}, {found}{left_out}."

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from landscape.evaluate import Evaluation
+from landscape.evaluate import Evaluation, Progress
 from landscape.geometry import check_same_layout
 from landscape.policies import PolicyCheckpoint, load_policy, of_one_kind
+from smac.agents import AGENTS
+from smac.checkpoint import Description
 from smac.errors import UserError
 from smac.files import write_atomically, write_json
 from smac.provenance import versions
@@ -61,14 +64,16 @@ class Study(ABC):
 
 
 def load_policies(
-    paths: Sequence[Path | str | PolicyCheckpoint], *, stochastic: bool
+    paths: Sequence[Path | str | PolicyCheckpoint], evaluation: Evaluation
 ) -> list[PolicyCheckpoint]:
     """Policies of one task and one architecture, so that there are lines between them.
 
     Where one is deterministic all of them become so, and keep their mean actions. UserError names the first
     that does not fit.
     """
-    policies = [path if isinstance(path, PolicyCheckpoint) else load_policy(path) for path in paths]
+    policies = [
+        path if isinstance(path, PolicyCheckpoint) else load_policy(path, evaluation.task) for path in paths
+    ]
     first = policies[0]
     for policy in policies[1:]:
         if policy.description.task != first.description.task:
@@ -76,7 +81,7 @@ def load_policies(
                 f"{first.path} is of task {first.description.task} but {policy.path} is of task "
                 f"{policy.description.task}; compare checkpoints of one task"
             )
-    policies = of_one_kind(policies, stochastic=stochastic)
+    policies = of_one_kind(policies, stochastic=evaluation.stochastic)
     first = policies[0]
     for policy in policies[1:]:
         if policy.spec != first.spec:
@@ -86,6 +91,35 @@ def load_policies(
             )
         check_same_layout(first.params, policy.params, str(first.path), str(policy.path))
     return policies
+
+
+def labels(policies: Sequence[PolicyCheckpoint]) -> list[str]:
+    """A short name for each, all different: `offline SMAC`, with what tells it apart where names are equal."""
+    names = [_short(policy) for policy in policies]
+    for more in (_descent, lambda about: f", seed {about.seed}", lambda about: f", step {about.step}"):
+        count = Counter(names)
+        names = [
+            name + more(policy.description) if count[name] > 1 else name
+            for name, policy in zip(names, policies, strict=True)
+        ]
+    count = Counter(names)
+    numbers = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [
+        f"{name} ({number})" if count[name] > 1 else name for name, number in zip(names, numbers, strict=True)
+    ]
+
+
+def _short(policy: PolicyCheckpoint) -> str:
+    about = policy.description
+    if about.moment != "trajectory":
+        return policy.name
+    return f"{policy.name.removeprefix('trajectory ')} step {about.step}"
+
+
+def _descent(about: Description) -> str:
+    """Which agent it was fine-tuned from, if any."""
+    before = about.history[-1]["algorithm"] if about.history else ""
+    return f" after {AGENTS[before].label}" if before in AGENTS else ""
 
 
 def describe_policy(policy: PolicyCheckpoint) -> dict[str, Any]:
@@ -127,17 +161,22 @@ def fields_of(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
     Success and score only for tasks that have them.
     """
     finished = rollouts.statuses == Status.FINISHED
-    fields = {"return": rollouts.returns, "length": rollouts.lengths.astype(float)}
+    values = {"return": rollouts.returns, "length": rollouts.lengths.astype(float)}
     if task.has_success:
-        fields["success"] = rollouts.successes.astype(float)
+        values["success"] = rollouts.successes.astype(float)
     score = np.asarray(task.score(rollouts.returns, rollouts.solved))
     if np.isfinite(score).any():
-        fields["score"] = score
+        values["score"] = score
     count = finished.sum(axis=1)
     return {
-        name: np.where(finished, values, 0.0).sum(axis=1) / np.where(count, count, np.nan)
-        for name, values in fields.items()
+        name: np.where(finished, value, 0.0).sum(axis=1) / np.where(count, count, np.nan)
+        for name, value in values.items()
     }
+
+
+def rows_of(rollouts: Rollouts, index: slice) -> Rollouts:
+    """The results of some of the points."""
+    return Rollouts(*(getattr(rollouts, f.name)[index] for f in fields(rollouts)))
 
 
 def failures(rollouts: Rollouts) -> dict[str, int]:
@@ -167,8 +206,23 @@ class Incomplete(UserError):
     """One share of a study has been played; there is no result yet, and nothing went wrong."""
 
 
+def part_of(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """The progress of a later evaluation within a study of `total` episodes."""
+    if progress is None:
+        return None
+    show = progress
+    return lambda done, _: show(before + done, total)
+
+
 def none_solved(task: Task, rollouts: Rollouts) -> str:
     """A warning for sentences where success is out of the picture altogether; else nothing."""
     if not task.has_success or rollouts.successes.any():
         return ""
     return " No episode succeeded at any point, so this says nothing about solving the task."
+
+
+def plain(values: np.ndarray) -> Any:
+    """An array as nested lists for a file, where a number that is not finite is null."""
+    if np.ndim(values):
+        return [plain(part) for part in values]
+    return float(values) if np.isfinite(values) else None

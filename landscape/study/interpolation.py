@@ -25,6 +25,7 @@ from landscape.study.common import (
     load_policies,
     margin_of,
     none_solved,
+    plain,
 )
 from smac.errors import UserError
 from smac.rollout import Rollouts
@@ -66,7 +67,7 @@ class Interpolation(Study):
             "field": "return",
             "points": len(self.alphas),
             "margin": {"delta": self.margin.delta, "source": self.margin.source},
-            "fields": {name: _plain(values) for name, values in fields.items()},
+            "fields": {name: plain(values) for name, values in fields.items()},
             "failures": failures(self.rollouts),
             "analysis": self.report.to_json(),
             "verdict": self.report.verdict,
@@ -99,7 +100,7 @@ def interpolate(
     """
     if points < 3:
         raise UserError(f"--points must be at least 3 (both ends and one between), got {points}")
-    a, b = load_policies([start, end], stochastic=evaluation.stochastic)
+    a, b = load_policies([start, end], evaluation)
     task = get_task(a.description.task)
     allowed = margin_of(task, margin)
     alphas = line_alphas(points, extrapolate)
@@ -113,7 +114,3 @@ def interpolate(
         rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
     )
     return Interpolation(task, a, b, alphas, evaluation, rollouts, report, allowed, tuple(moving))
-
-
-def _plain(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]

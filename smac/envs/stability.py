@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import gymnasium
 import mujoco
+
+# MuJoCo would write them to a file in whatever directory the user is in
+mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
 
 # The counters that MuJoCo raises before it resets its state by itself; a new episode sets them to 0
 _BAD = [int(kind) for kind in (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL,

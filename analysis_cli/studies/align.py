@@ -1,0 +1,53 @@
+"""`landscape align`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from analysis_cli.console import command_line, console, progress, wrote
+from analysis_cli.studies.played import Played, finish
+from analysis_cli.studies.tables import print_numbers
+from figures.line import draw_line
+from landscape.policies import save_policy
+from landscape.study import align
+
+
+@dataclass(frozen=True)
+class Align:
+    """Bring the hidden units of one policy into the order of another's: is the valley between them real?"""
+
+    start: Annotated[Path, tyro.conf.arg(name="from")]
+    """Checkpoint at alpha = 0, the reference."""
+    end: Annotated[Path, tyro.conf.arg(name="to")]
+    """Checkpoint at alpha = 1, whose hidden units are reordered; what it does stays the same."""
+    points: int = 21
+    """Points on each line, both checkpoints among them."""
+    margin: float | None = None
+    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    confidence: float = 0.95
+    """Of the intervals, the band, and the verdict."""
+    rescale: bool = True
+    """Also match the scales of ReLU units."""
+    played: Played = field(default_factory=Played)
+
+    def run(self) -> None:
+        with self.played.study(self) as out:
+            with progress("episodes") as show:
+                result = align(
+                    self.start,
+                    self.end,
+                    rescale=self.rescale,
+                    points=self.points,
+                    margin=self.margin,
+                    confidence=self.confidence,
+                    evaluation=self.played.evaluation(out),
+                    progress=show,
+                )
+            print_numbers({"as trained": result.raw_report, "aligned": result.report}, result.margin)
+            console.print(result.sentence, style="bold", markup=False)
+            finish(result, out, command_line("landscape"), draw_line)
+            wrote(save_policy(out / "aligned.safetensors", result.aligned))

@@ -1,0 +1,63 @@
+"""`landscape curve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from analysis_cli.console import command_line, console, progress
+from analysis_cli.studies.played import Played, finish
+from analysis_cli.studies.tables import print_numbers, print_points
+from figures.line import draw_line
+from landscape.study import Search, curve, fields_of
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Look for a path without a valley: bend a curve between two checkpoints to keep the return high."""
+
+    start: Annotated[Path, tyro.conf.arg(name="from")]
+    """Checkpoint where the curve begins."""
+    end: Annotated[Path, tyro.conf.arg(name="to")]
+    """Checkpoint where it ends."""
+    kind: Literal["bezier", "chain"] = "bezier"
+    """A quadratic Bezier curve, or straight legs."""
+    bends: int = 1
+    """Bends of a chain."""
+    align: bool = False
+    """First bring the hidden units of --to into the order of those of --from; what it does stays the same."""
+    points: int = 21
+    """Points on the curve and on the straight line, at equal arc lengths."""
+    margin: float | None = None
+    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    confidence: float = 0.95
+    """Of the intervals, the band, and the verdict."""
+    search: Search = field(default_factory=Search)
+    played: Played = field(default_factory=Played)
+
+    def run(self) -> None:
+        with self.played.study(self) as out:
+            with progress("search") as show_search, progress("episodes") as show:
+                result = curve(
+                    self.start,
+                    self.end,
+                    kind=self.kind,
+                    bends=self.bends,
+                    search=self.search,
+                    align=self.align,
+                    points=self.points,
+                    margin=self.margin,
+                    confidence=self.confidence,
+                    evaluation=self.played.evaluation(out),
+                    state=out / "search.npz",
+                    progress=show,
+                    search_progress=show_search,
+                )
+            title = f"{result.start.name} -> {result.end.name}, along the {result.curve.kind} curve"
+            print_points(title, result.report, fields_of(result.task, result.rollouts))
+            print_numbers({"straight": result.straight_report, "curve": result.report}, result.margin)
+            console.print(result.sentence, style="bold", markup=False)
+            finish(result, out, command_line("landscape"), draw_line)

@@ -1,0 +1,195 @@
+"""`align`: is the valley between two policies real, or an artefact of the order of their hidden units?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape import geometry
+from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
+from landscape.geometry import Alignment, Params, distance, line, line_alphas
+from landscape.policies import PolicyCheckpoint, stack_actor
+from landscape.statistics import PathReport, analyse_path, sentence
+from landscape.study.common import (
+    Margin,
+    Study,
+    check_complete,
+    describe_evaluation,
+    describe_policy,
+    episode_arrays,
+    failures,
+    fields_of,
+    load_policies,
+    margin_of,
+    none_solved,
+    part_of,
+    plain,
+)
+from smac.envs import make_env
+from smac.errors import UserError
+from smac.nets import Actor
+from smac.rollout import LockStep, Rollouts, episode_seeds
+from smac.streams import derive_seed
+from smac.tasks import Task, get_task
+
+STATES_FROM = 2  # episodes of each policy in whose states the function is checked
+
+
+@dataclass(frozen=True)
+class AlignmentStudy(Study):
+    """Returns on the line to a policy as it was trained, and to the same policy with aligned hidden units."""
+
+    kind = "align"
+    task: Task
+    start: PolicyCheckpoint
+    end: PolicyCheckpoint
+    aligned: PolicyCheckpoint
+    alignment: Alignment
+    alphas: np.ndarray
+    evaluation: Evaluation
+    rollouts: Rollouts
+    """On the line to the aligned policy."""
+    report: PathReport
+    raw: Rollouts
+    raw_report: PathReport
+    margin: Margin
+
+    @property
+    def sentence(self) -> str:
+        """What alignment found, then both verdicts."""
+        names = self.start.name, self.end.name
+        units = sum(map(len, self.alignment.permutations))
+        if self.alignment.identity:
+            first = f"No hidden unit changed place or sign: {names[1]} is aligned with {names[0]} as it is."
+        else:
+            first = (
+                f"Alignment moved {self.alignment.moved_units} of {units} hidden units and brought the ends "
+                f"from {self.alignment.distance_before:.3g} to {self.alignment.distance_after:.3g} apart."
+            )
+        aligned = sentence(self.report, *names, where="on the line after alignment")
+        raw = sentence(self.raw_report, *names, where="on the line as trained")
+        return f"{first} {raw} {aligned}" + none_solved(self.task, self.rollouts)
+
+    def to_json(self) -> dict[str, Any]:
+        fields = fields_of(self.task, self.rollouts)
+        return describe_evaluation(self.task, self.evaluation) | {
+            "from": describe_policy(self.start),
+            "to": describe_policy(self.end),
+            "alignment": self.alignment.to_json(),
+            "distance": distance(self.start.params, self.aligned.params),
+            "field": "return",
+            "points": len(self.alphas),
+            "margin": {"delta": self.margin.delta, "source": self.margin.source},
+            "fields": {name: plain(values) for name, values in fields.items()},
+            "failures": failures(self.rollouts),
+            "analysis": self.report.to_json(),
+            "verdict": self.report.verdict,
+            "straight": {
+                "alphas": self.alphas.tolist(),
+                "analysis": self.raw_report.to_json(),
+                "verdict": self.raw_report.verdict,
+            },
+            "sentence": self.sentence,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        found = episode_arrays(self.rollouts, self.evaluation, (len(self.alphas),))
+        straight = {f"straight_{name}": values for name, values in vars(self.raw).items()}
+        return {"alphas": self.alphas} | found | straight
+
+
+def align(
+    start: Path | str | PolicyCheckpoint,
+    end: Path | str | PolicyCheckpoint,
+    *,
+    rescale: bool = True,
+    points: int = 21,
+    margin: float | None = None,
+    confidence: float = 0.95,
+    evaluation: Evaluation = DEFAULT,
+    progress: Progress | None = None,
+) -> AlignmentStudy:
+    """Align the hidden units of `end` with those of `start`, and evaluate the line before and after.
+
+    Permutations always; signs where the activation is tanh; scales where it is ReLU, unless `rescale` is
+    False. The aligned policy must act as before on states that the two policies visit, to 1e-5, or a
+    UserError says so.
+    """
+    if points < 3:
+        raise UserError(f"--points must be at least 3 (both ends and one between), got {points}")
+    a, b = load_policies([start, end], evaluation)
+    task = get_task(a.description.task)
+    allowed = margin_of(task, margin)
+    aligned, alignment = aligned_with(a, b, task, rescale=rescale, seed=evaluation.seed)
+    alphas = line_alphas(points)
+    total = 2 * points * evaluation.episodes
+    played: list[Rollouts] = []
+    for target in (b, aligned):
+        before = len(played) * total // 2
+        show = part_of(progress, before, total)
+        path = line(a.params, target.params, alphas)
+        played.append(evaluate(a.spec, task, path, points, evaluation, progress=show))
+    for rollouts in played:
+        check_complete(rollouts, evaluation)
+    raw_report, report = (
+        analyse_path(
+            rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+        )
+        for rollouts in played
+    )
+    raw, after = played
+    return AlignmentStudy(
+        task, a, b, aligned, alignment, alphas, evaluation, after, report, raw, raw_report, allowed
+    )
+
+
+def aligned_with(
+    reference: PolicyCheckpoint, other: PolicyCheckpoint, task: Task, *, rescale: bool = True, seed: int = 0
+) -> tuple[PolicyCheckpoint, Alignment]:
+    """`other` with hidden units aligned with those of `reference`; its actions are checked on states."""
+    states = visited_states(reference, other, task, seed)
+
+    def actions(params: Params, observations: np.ndarray) -> np.ndarray:
+        actor = stack_actor(other.spec, [params])
+        rows = torch.from_numpy(np.asarray(observations, np.float32))[None]
+        return actor.act(rows)[0].numpy()
+
+    found = geometry.align(
+        reference.params,
+        other.params,
+        other.spec.activation,
+        observations=states,
+        compute=actions,
+        rescale=rescale,
+    )
+    how = "hidden units aligned with those of the first checkpoint; its actions are kept"
+    converted = "; ".join(filter(None, (other.converted, how)))
+    return replace(other, params=found.params, converted=converted), found
+
+
+def visited_states(a: PolicyCheckpoint, b: PolicyCheckpoint, task: Task, seed: int) -> np.ndarray:
+    """Observations [n, obs] of a few episodes of both policies with mean actions, float32."""
+    recorder = _Recorder(stack_actor(a.spec, [a.params, b.params]))
+    lock_step = LockStep(lambda: make_env(task), task.horizon)
+    try:
+        lock_step.play(recorder, 2, episode_seeds(derive_seed(seed, "states"), STATES_FROM))
+    finally:
+        lock_step.close()
+    return np.concatenate(recorder.seen)
+
+
+class _Recorder:
+    """A stack of policies that keeps what they observe."""
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self.seen: list[np.ndarray] = []
+
+    def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
+        self.seen.append(observations.reshape(-1, observations.shape[-1]).numpy().copy())
+        return self.actor.act(observations, noise)

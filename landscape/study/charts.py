@@ -1,0 +1,223 @@
+"""Which plane: through checkpoints, of a trajectory, or along an update; and who is drawn on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape.evaluate import Evaluation
+from landscape.geometry import (
+    Grid,
+    Layout,
+    Plane,
+    Projection,
+    TrajectoryPlane,
+    Unit,
+    Vector,
+    as_vector,
+    flatten,
+    layout_of,
+    parse_axis,
+    plane_of_trajectory,
+    plane_through,
+    plane_with_random,
+)
+from landscape.geometry.directions import OneD
+from landscape.geometry.planes import MARGIN
+from landscape.geometry.trajectories import About
+from landscape.policies import PolicyCheckpoint
+from landscape.study.common import labels, load_policies
+from landscape.study.runs import Source, in_order
+from smac.errors import UserError
+
+POINTS = 21  # on the longer side
+FEWEST = 5  # on the shorter one, unless a number is given
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a plane is laid through: exactly one of the first three."""
+
+    through: Sequence[Source] = ()
+    """Three checkpoints, or two and a random direction."""
+    trajectory: Sequence[Source] = ()
+    """Checkpoints in the order of training, or a run's `seed-K` folder: their principal components."""
+    update: Sequence[Source] = ()
+    """A checkpoint before and after an update: its direction, and a random one."""
+    also: Sequence[Source] = ()
+    """More checkpoints, which are projected."""
+    direction_seed: int = 0
+    """Seed of the random direction."""
+    one_d: OneD = "zero"
+    """What the random direction does to tensors of one dimension, see `filter_normalise`."""
+    about: About = "final"
+    """What a trajectory is decomposed about."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Which part of a plane, and how many points."""
+
+    nx: int | None = None
+    """Columns; by default the longer side has `POINTS` points and cells are about square."""
+    ny: int | None = None
+    x: str | None = None
+    """low:high:points in units of the axis (`Plane.units`); by default all checkpoints and a margin."""
+    y: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A plane, and all checkpoints that are drawn on it."""
+
+    plane: Plane
+    layout: Layout
+    policies: tuple[PolicyCheckpoint, ...]
+    names: tuple[str, ...]
+    """Of the policies, no two alike."""
+    places: tuple[Projection, ...]
+    """Of the policies on the plane; an anchor's residual is exactly 0."""
+    ends: tuple[int, int]
+    """Which policies are *from* and *to*."""
+    trained: tuple[str, ...] | None = None
+    """Names in the order of training."""
+    trajectory: TrajectoryPlane | None = None
+
+    @property
+    def anchors(self) -> frozenset[str]:
+        """Names of the checkpoints that define the plane and lie in it."""
+        return frozenset(anchor.name for anchor in self.plane.anchors)
+
+    @property
+    def where(self) -> str:
+        """The plane in words."""
+        names = self.names
+        if self.trained:
+            return f"On the first two principal components of the trajectory from {names[0]} to {names[-1]}"
+        on = "along the update" if self.plane.units[0].name == "updates" else "through"
+        if len(self.anchors) == 3:
+            return f"On the plane {on} {names[0]}, {names[1]} and {names[2]}"
+        return f"On the plane {on} {names[0]} and {names[1]} and along a random direction"
+
+    def grid(self, view: View) -> Grid:
+        """The points to evaluate, with lines exactly through the anchors unless the axes are given."""
+        shown = np.array([[place.x, place.y] for place in self.places])
+        (x_low, x_high), (y_low, y_high) = self.plane.ranges(MARGIN, shown)
+        xs, ys = (_axis(*given) for given in zip((view.x, view.y), self.plane.units, strict=True))
+        if xs is not None:
+            x_low, x_high = xs[0], xs[-1]
+        if ys is not None:
+            y_low, y_high = ys[0], ys[-1]
+        nx, ny = _counts(view, (y_high - y_low) / (x_high - x_low))
+        least_x, least_y = (len({getattr(a, axis) for a in self.plane.anchors}) + 2 for axis in "xy")
+        nx, ny = (n if given else max(n, least) for n, given, least in (
+            (nx, view.nx, least_x), (ny, view.ny, least_y)
+        ))  # fmt: skip
+        own = self.plane.grid(nx, ny, include=shown)
+        return Grid(own.xs if xs is None else xs, own.ys if ys is None else ys)
+
+
+def _axis(given: str | None, unit: Unit) -> Vector | None:
+    """An axis in units of its own as distances; a multiple of 1 is itself."""
+    return None if given is None else parse_axis(given) * unit.length
+
+
+def _counts(view: View, aspect: float) -> tuple[int, int]:
+    """Columns and rows for cells that are about square, where no number is given."""
+    for axis, count in (("x", view.nx), ("y", view.ny)):
+        if count is not None and getattr(view, axis) is not None:
+            raise UserError(f"--{axis} says how many points there are; leave out --n{axis}")
+        if count is not None and count < 2:
+            raise UserError(f"--n{axis} must be at least 2, got {count}")
+    nx, ny = view.nx, view.ny
+    if nx is None:
+        nx = POINTS if ny is None else round((ny - 1) / aspect) + 1
+        if ny is None and aspect > 1:
+            nx = round((POINTS - 1) / aspect) + 1
+        nx = max(nx, FEWEST)
+    if ny is None:
+        ny = POINTS if view.nx is None and aspect > 1 else round((nx - 1) * aspect) + 1
+        ny = max(ny, FEWEST)
+    return nx, ny
+
+
+def lay_out(choice: Choice, evaluation: Evaluation) -> Chart:
+    """The plane that is asked for. UserError where the checkpoints span none, or do not fit each other."""
+    given = {name: getattr(choice, name) for name in ("through", "trajectory", "update")}
+    asked = [name for name, sources in given.items() if len(sources)]
+    if len(asked) != 1:
+        raise UserError(
+            "a plane is laid through checkpoints: give exactly one of --through, --trajectory and --update"
+            + (f", not {' and '.join(f'--{name}' for name in asked)}" if asked else "")
+        )
+    own = given[asked[0]]
+    if asked[0] == "trajectory":
+        own = in_order(own)
+    _check_count(asked[0], len(own))
+    _check_once([*own, *choice.also])
+    policies = load_policies([*own, *choice.also], evaluation)
+    names = labels(policies)
+    layout = layout_of(policies[0].params)
+    vectors = [as_vector(flatten(p.params, layout), str(p.path)) for p in policies]
+    spanned = dict(zip(names[: len(own)], vectors, strict=False))
+    found: dict[str, Any] = {"ends": (0, 1)}
+    if asked[0] == "trajectory":
+        found = _of_trajectory(spanned, choice, evaluation.seed)
+    elif len(own) == 3:
+        a, b, c = spanned.values()
+        found["plane"] = plane_through(a, b, c, (names[0], names[1], names[2]))
+    else:
+        found["plane"] = _with_random(spanned, layout, choice, updates=asked[0] == "update")
+    places = tuple(_place(found["plane"], n, v) for n, v in zip(names, vectors, strict=True))
+    return Chart(layout=layout, policies=tuple(policies), names=tuple(names), places=places, **found)
+
+
+def _of_trajectory(spanned: dict[str, Vector], choice: Choice, seed: int) -> dict[str, Any]:
+    found = plane_of_trajectory(spanned, seed=seed, about=choice.about)
+    return {
+        "plane": found.plane,
+        "ends": (0, len(spanned) - 1),
+        "trained": tuple(spanned),
+        "trajectory": found,
+    }
+
+
+def _with_random(spanned: dict[str, Vector], layout: Layout, choice: Choice, *, updates: bool) -> Plane:
+    start, end = spanned.values()
+    first, second = spanned
+    found = plane_with_random(
+        start, end, layout, seed=choice.direction_seed, one_d=choice.one_d, names=(first, second)
+    )
+    if not updates:
+        return found
+    length = float(np.linalg.norm(end - start))
+    return replace(found, kind="update and random", units=(Unit("updates", length), found.units[1]))
+
+
+def _place(plane: Plane, name: str, vector: Vector) -> Projection:
+    for anchor in plane.anchors:
+        if anchor.name == name:
+            return Projection(anchor.x, anchor.y, 0.0, 0.0)
+    return plane.project(vector)
+
+
+def _check_count(option: str, count: int) -> None:
+    if option == "through" and count not in (2, 3):
+        raise UserError(f"--through takes three checkpoints, or two and a random direction, got {count}")
+    if option == "trajectory" and count < 3:
+        raise UserError(f"--trajectory takes at least 3 checkpoints or a run's seed-K folder, got {count}")
+    if option == "update" and count != 2:
+        raise UserError(f"--update takes the checkpoints before and after the update, got {count}")
+
+
+def _check_once(sources: Sequence[Source]) -> None:
+    seen: set[Path] = set()
+    for source in sources:
+        path = Path(source.path if isinstance(source, PolicyCheckpoint) else source)
+        if path.resolve() in seen:
+            raise UserError(f"{path}: is named twice")
+        seen.add(path.resolve())

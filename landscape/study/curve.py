@@ -1,0 +1,171 @@
+"""`curve`: is there any path between two policies without a valley, if not the straight one?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
+from landscape.geometry import Curve, Vector, flatten, layout_of, line, straight_chain, unflatten
+from landscape.policies import PolicyCheckpoint
+from landscape.statistics import PathReport, analyse_path, sentence
+from landscape.study.alignment import aligned_with
+from landscape.study.common import (
+    Margin,
+    Study,
+    check_complete,
+    describe_evaluation,
+    describe_policy,
+    episode_arrays,
+    failures,
+    fields_of,
+    load_policies,
+    margin_of,
+    none_solved,
+    part_of,
+    plain,
+)
+from landscape.study.search import Search, bend
+from smac.errors import UserError
+from smac.rollout import Rollouts
+from smac.streams import derive_seed
+from smac.tasks import Task, get_task
+
+KINDS: dict[str, Literal["bezier", "polygonal"]] = {"bezier": "bezier", "chain": "polygonal"}
+
+
+@dataclass(frozen=True)
+class CurveStudy(Study):
+    """Returns along a curve that was bent to keep them high, beside those on the straight line.
+
+    Row k of the rollouts [points, episodes] is the policy at the share positions[k] of the curve's length.
+    """
+
+    kind = "curve"
+    task: Task
+    start: PolicyCheckpoint
+    end: PolicyCheckpoint
+    curve: Curve
+    ts: np.ndarray
+    """The curve's own parameter at every point."""
+    positions: np.ndarray
+    evaluation: Evaluation
+    search: Search
+    history: list[float]
+    """Mean return over the perturbed curves at every step of the search, on other episodes."""
+    rollouts: Rollouts
+    report: PathReport
+    straight: Rollouts
+    straight_report: PathReport
+    margin: Margin
+    aligned: bool
+
+    @property
+    def sentence(self) -> str:
+        names = self.start.name, self.end.name
+        where = f"on the {self.curve.kind} curve, {self.curve.length_ratio:.2f} times as long as the line"
+        found = sentence(self.report, *names, where=where)
+        return f"{found} {sentence(self.straight_report, *names)}" + none_solved(self.task, self.rollouts)
+
+    def to_json(self) -> dict[str, Any]:
+        fields = fields_of(self.task, self.rollouts)
+        return describe_evaluation(self.task, self.evaluation) | {
+            "from": describe_policy(self.start),
+            "to": describe_policy(self.end),
+            "aligned": self.aligned,
+            "field": "return",
+            "points": len(self.positions),
+            "margin": {"delta": self.margin.delta, "source": self.margin.source},
+            "curve": self.curve.to_json() | {"ts": self.ts.tolist()},
+            "search": asdict(self.search) | {"history": self.history},
+            "fields": {name: plain(values) for name, values in fields.items()},
+            "failures": failures(self.rollouts),
+            "analysis": self.report.to_json(),
+            "verdict": self.report.verdict,
+            "straight": {
+                "alphas": self.positions.tolist(),
+                "analysis": self.straight_report.to_json(),
+                "verdict": self.straight_report.verdict,
+            },
+            "sentence": self.sentence,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        shape = (len(self.positions),)
+        straight = {f"straight_{name}": values for name, values in vars(self.straight).items()}
+        found = {"alphas": self.positions, "ts": self.ts, "bends": self.curve.bends}
+        return found | episode_arrays(self.rollouts, self.evaluation, shape) | straight
+
+
+def curve(
+    start: Path | str | PolicyCheckpoint,
+    end: Path | str | PolicyCheckpoint,
+    *,
+    kind: Literal["bezier", "chain"] = "bezier",
+    bends: int = 1,
+    search: Search = Search(),  # noqa: B008 (frozen)
+    align: bool = False,
+    points: int = 21,
+    margin: float | None = None,
+    confidence: float = 0.95,
+    evaluation: Evaluation = DEFAULT,
+    state: Path | None = None,
+    progress: Progress | None = None,
+    search_progress: Progress | None = None,
+) -> CurveStudy:
+    """Bend a curve between two policies until the return along it is high, and evaluate it on fresh episodes.
+
+    Both the curve and the straight line are then measured at equal arc lengths on the episodes of
+    `evaluation`, which the search never saw. With `align`, the hidden units of `end` are first brought into
+    the order (sign, scale) of those of `start`; its function stays. `state` is a file in which a search
+    that was killed goes on. Raises UserError where there is no line between the checkpoints.
+    """
+    if points < 3:
+        raise UserError(f"--points must be at least 3 (both ends and one between), got {points}")
+    if bends < 1 or (kind == "bezier" and bends > 1):
+        raise UserError(f"--bends must be 1, or for a chain more, got {bends} for a {kind}")
+    if evaluation.shard is not None:
+        raise UserError("--shard: a search for a curve cannot be shared out; use --workers or --backend")
+    a, b = load_policies([start, end], evaluation)
+    task = get_task(a.description.task)
+    allowed = margin_of(task, margin)
+    if align:
+        b, _ = aligned_with(a, b, task, seed=evaluation.seed)
+    layout = layout_of(a.params)
+    begun = straight_chain(KINDS[kind], flatten(a.params, layout), flatten(b.params, layout), bends)
+
+    def play(vectors: Iterator[Vector], count: int, step: int) -> np.ndarray:
+        seed = derive_seed(evaluation.seed, "search", step)
+        episodes = replace(evaluation, episodes=search.step_episodes, seed=seed, store=None)
+        params = (unflatten(vector, layout) for vector in vectors)
+        return evaluate(a.spec, task, params, count, episodes).returns.mean(axis=1)
+
+    found, history = bend(begun, search, play, seed=evaluation.seed, state=state, progress=search_progress)
+    ts = found.equal_steps(points) if kind == "bezier" else found.through_knots(points)
+    positions = found.arc(ts) / found.length
+    positions[0], positions[-1] = 0.0, 1.0
+    both = (*found.points(ts),)
+    policies = [unflatten(vector, layout) for vector in both[1:-1]]
+    on_curve = [a.params, *policies, b.params]
+    total = 2 * points * evaluation.episodes
+
+    rollouts = evaluate(a.spec, task, on_curve, points, evaluation, progress=part_of(progress, 0, total))
+    on_line = line(a.params, b.params, positions)
+    straight = evaluate(
+        a.spec, task, on_line, points, evaluation, progress=part_of(progress, total // 2, total)
+    )
+    check_complete(rollouts, evaluation)
+    report, straight_report = (
+        analyse_path(
+            played.returns, positions, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+        )
+        for played in (rollouts, straight)
+    )
+    return CurveStudy(
+        task, a, b, found, ts, positions, evaluation, search, history, rollouts, report, straight,
+        straight_report, allowed, align,
+    )  # fmt: skip
