@@ -227,6 +227,26 @@ def test_nan_stays_nan_and_is_never_averaged() -> None:
     assert "2 failed episodes left out" in statistics.sentence(report, "off", "on")
 
 
+def test_a_point_where_every_episode_failed_is_left_out_and_never_connected() -> None:
+    """A policy of NaN half-way: the rest is analysed, but the valley may be there."""
+    alphas = np.linspace(0, 1, 5)
+    rng = np.random.default_rng(0)
+    R = np.zeros((5, 30)) + rng.normal(0, 0.1, (5, 30))
+    assert analyse_path(R, alphas, margin=5.0).verdict == "connected"
+    R[2] = np.nan
+    report = analyse_path(R, alphas, margin=5.0)
+    assert (report.verdict, report.monotone) == ("undecided", "undecided")
+    assert report.failed == (0.5,)
+    assert "alpha 0.50" in report.reason
+    assert np.isnan(report.means[2])
+    assert report.episodes_used == 30
+    R[3] -= 50
+    assert analyse_path(R, alphas, margin=5.0).verdict == "valley"
+    R[4] = np.nan
+    with pytest.raises(UserError, match="alpha 1 finished"):
+        analyse_path(R, alphas, margin=5.0)
+
+
 def test_two_runs_are_identical_and_seeds_differ() -> None:
     R = noisy(-50 * BUMP, 12, np.random.default_rng(5), 20, 20)
     a, b, c = (analyse_path(R, GRID, margin=5, draws=200, seed=s) for s in (1, 1, 2))

@@ -1,12 +1,15 @@
 """Lock-step episodes are the episodes one would play one by one, on shared seeds."""
 
+import time
+
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from support import small_agent
 
 from smac.envs import make_env
-from smac.rollout import LockStep, episode_seeds, policy_noise
+from smac.rollout import LockStep, Status, episode_seeds, policy_noise
 from smac.tasks import get_task
 
 TASK = get_task("pointmaze-umaze")
@@ -87,3 +90,50 @@ def test_nan_actions_are_recorded_and_never_averaged_away(lock_step):
     assert np.isfinite(rollouts.returns[0]).all()
     assert np.isnan(rollouts.returns[1]).all()
     assert (rollouts.lengths[1] == 0).all()
+
+
+class Disturbed(gymnasium.Wrapper):
+    """A real Hopper to which something happens at its third step."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(make_env(get_task("hopper").with_options("horizon=6")))
+        self.what, self.steps = what, 0
+
+    def reset(self, **options):
+        self.steps = 0
+        return super().reset(**options)
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 3:
+            if self.what == "blows up":
+                self.unwrapped.data.qvel[:] = 1e12
+            if self.what == "raises":
+                raise ValueError("the simulator gave up")
+            if self.what == "hangs":
+                time.sleep(0.2)
+        observation, reward, *rest = super().step(action)
+        if self.steps == 3 and self.what == "nan":
+            reward = float("nan")
+        return observation, reward, *rest
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "length"),
+    [("blows up", Status.DIVERGED, None), ("raises", Status.DIVERGED, 2), ("nan", Status.DIVERGED, 2),
+     ("hangs", Status.TIMED_OUT, 3), ("nothing", Status.FINISHED, None)],
+)  # fmt: skip
+def test_how_an_episode_failed_is_recorded_and_the_next_one_is_played(what, status, length):
+    """Divergence goes unseen by gymnasium: MuJoCo resets the state and the numbers stay finite."""
+
+    class Still:
+        def act(self, observations, noise=None):
+            return torch.zeros(*observations.shape[:-1], 3)
+
+    lock_step = LockStep(lambda: Disturbed(what), 6, time_limit=0.1 if what == "hangs" else np.inf)
+    for _ in range(2):
+        played = lock_step.play(Still(), 1, [4])
+        assert played.statuses[0, 0] == status
+        assert np.isfinite(played.returns[0, 0]) == (status is Status.FINISHED)
+        assert length is None or played.lengths[0, 0] == length
+    lock_step.close()
