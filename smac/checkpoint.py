@@ -21,7 +21,7 @@ from smac.files import write_atomically
 
 FORMAT = 1
 HEADER = "smac"  # key of the description in the safetensors header
-Moment = Literal["offline", "online", "trajectory"]
+Moment = Literal["offline", "online", "trajectory", "policy"]  # the last: of another library
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Activation = Literal["silu", "relu"]
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "relu": F.relu}
+Activation = Literal["silu", "relu", "tanh"]
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "relu": F.relu,
+    "tanh": torch.tanh,
+}
 
 LOG_STD_RANGE = (-20.0, 2.0)
 ACTION_LIMIT = 1.0 - 1e-5  # keeps the log-density of recorded actions finite

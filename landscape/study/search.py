@@ -136,7 +136,7 @@ def _gradient(
             yield middle - moved
 
     returns = play(perturbed(), 2 * search.pairs, step).reshape(search.pairs, 2)
-    usable: np.ndarray = np.isfinite(returns).all(axis=1)
+    usable = np.isfinite(returns.sum(axis=1))
     weights = _weights(returns.mean(axis=1), usable, search.focus)
     differences = np.where(usable, returns[:, 0] - returns[:, 1], 0.0)
     spread = float(differences.std()) or 1.0

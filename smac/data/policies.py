@@ -26,13 +26,26 @@ from smac.agents import agent_class, config_of
 from smac.checkpoint import load_checkpoint
 from smac.envs import env_spec
 from smac.errors import UserError
-from smac.nets import ACTORS, LOG_STD_RANGE
+from smac.nets import ACTORS, LOG_STD_RANGE, Activation
 from smac.tasks import Task, get_task
 
 Layer = tuple[Tensor, Tensor]  # weight [out, in] and bias [out]
 Act = Callable[[Tensor, Tensor | None], Tensor]  # observation [obs], standard normal noise [act] or none
 GOAL_REACHING = "antmaze_gen"  # kind of the ant that walks in a direction, so needs waypoints
 ANT_BODY = slice(2, 29)  # qpos[2:] and qvel of the ant in AntMaze's flat observation
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """The network of a policy: affine maps with an activation between them, for whoever wants its weights."""
+
+    hidden: tuple[Layer, ...]
+    mean: Layer
+    log_std: Layer | None  # a second head; None where noise is no function of the observation
+    activation: Activation
+    squash: bool  # whether the action is tanh of the mean; else the mean itself
+    shift: Tensor | None = None  # what is taken from the observation [obs] before the first layer,
+    scale: Tensor | None = None  # and what the rest is divided by
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class FilePolicy:
     act: Act  # action [act], which may leave [-1, 1]
     stochastic: bool  # whether it has a distribution to sample from
     task: str | None = None  # that it was trained on, if the file says so
+    network: Perceptron | None = None  # None for our own checkpoints, and for a part of a controller
 
     def action(self, observation: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         """Mean action [act] in [-1, 1] at `observation` [obs], or one sampled with `rng`; float64."""
@@ -128,6 +142,10 @@ def _from_checkpoint(path: Path) -> FilePolicy:
 
 
 def _from_npz(path: Path) -> FilePolicy:
+    if not zipfile.is_zipfile(path):  # which NumPy would take for a pickle
+        raise UserError(
+            f"{path}: not a readable .npz file of plain arrays (it is damaged, or something else)"
+        )
     try:
         with np.load(path, allow_pickle=False) as file:
             tensors = {name: torch.from_numpy(np.array(file[name], np.float32)) for name in file.files}
@@ -217,7 +235,8 @@ def _squashed(kind: str, hidden: Sequence[Layer], mean: Layer, log_std: Layer) -
             return torch.tanh(centre)
         return torch.tanh(centre + F.linear(x, *log_std).clamp(*LOG_STD_RANGE).exp() * noise)
 
-    return FilePolicy(kind, hidden[0][0].shape[1], mean[0].shape[0], act, stochastic=True)
+    network = Perceptron(tuple(hidden), mean, log_std, "relu", squash=True)
+    return FilePolicy(kind, hidden[0][0].shape[1], mean[0].shape[0], act, stochastic=True, network=network)
 
 
 def _sb3_deterministic(tensors: Mapping[str, Tensor]) -> FilePolicy:
@@ -229,7 +248,10 @@ def _sb3_deterministic(tensors: Mapping[str, Tensor]) -> FilePolicy:
             x = F.relu(F.linear(x, *layer))
         return torch.tanh(F.linear(x, *last))
 
-    return FilePolicy("SB3 agent", hidden[0][0].shape[1], last[0].shape[0], act, stochastic=False)
+    network = Perceptron(tuple(hidden), last, None, "relu", squash=True)
+    return FilePolicy(
+        "SB3 agent", hidden[0][0].shape[1], last[0].shape[0], act, stochastic=False, network=network
+    )
 
 
 def _dapg(tensors: Mapping[str, Tensor]) -> FilePolicy:
@@ -244,7 +266,12 @@ def _dapg(tensors: Mapping[str, Tensor]) -> FilePolicy:
         mean = F.linear(x, t["W2"], t["b2"]) * t["out_scale"] + t["out_shift"]
         return mean if noise is None else mean + log_std.exp() * noise
 
-    return FilePolicy("hand_dapg", t["W0"].shape[1], t["W2"].shape[0], act, stochastic=True)
+    last = (t["W2"] * t["out_scale"][:, None], t["b2"] * t["out_scale"] + t["out_shift"])
+    hidden = ((t["W0"], t["b0"]), (t["W1"], t["b1"]))
+    network = Perceptron(
+        hidden, last, None, "tanh", squash=False, shift=t["in_shift"], scale=t["in_scale"] + 1e-8
+    )
+    return FilePolicy("hand_dapg", t["W0"].shape[1], t["W2"].shape[0], act, stochastic=True, network=network)
 
 
 # An array that only this layout has -> what reads it

@@ -1,0 +1,26 @@
+"""Policies as parameter mappings, and back.
+
+| room | what is in it |
+|---|---|
+| `actors` | what turns parameter mappings into one stacked policy |
+| `checkpoints` | a policy with where it comes from, and policies of one kind |
+| `files` | reading and writing them |
+| `foreign` | policies of other libraries |
+"""
+
+from landscape.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind, stack_actor
+from landscape.policies.checkpoints import PolicyCheckpoint, of_one_kind, without_noise
+from landscape.policies.files import load_policy, save_policy
+
+__all__ = [
+    "HEAD_BIAS",
+    "HEAD_WEIGHT",
+    "ActorSpec",
+    "Kind",
+    "PolicyCheckpoint",
+    "load_policy",
+    "of_one_kind",
+    "save_policy",
+    "stack_actor",
+    "without_noise",
+]
