@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,11 +31,12 @@ from smac.errors import UserError
 from smac.files import new_directory, write_json
 from smac.provenance import versions
 from smac.tasks import Task, get_task
+from smac.training.comparison import Mean, evaluated
 from smac.training.evaluate import evaluate_checkpoint
 from smac.training.fast import check_mode
 from smac.training.offline import OfflineOptions, pretrain
 from smac.training.online import FinetuneOptions, OnlineOptions, finetune, offline_rows, train
-from smac.training.run import Run
+from smac.training.run import MOMENTS, Run, run_config
 from smac.training.switch import switch
 
 # Fields of a configuration that a fine-tuned agent has from its checkpoint, as far as that has them
@@ -182,12 +183,13 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play episodes with a checkpoint's policy."""
+    """Play episodes with the policy of a checkpoint, or with those of every seed of a run."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """Checkpoint file."""
+    """Checkpoint file, or a run directory: then the checkpoint that each of its seeds ended with, with means
+    and 95 % t intervals over seeds."""
     episodes: int = 100
-    """Number of episodes."""
+    """Number of episodes, the same ones for every seed."""
     seed: int = 0
     """Seed of the episodes."""
     stochastic: bool = False
@@ -196,34 +198,62 @@ class Evaluate:
     """Directory for evaluation.json; default: a new one in runs/."""
 
     def run(self) -> None:
-        checkpoint = load_checkpoint(self.checkpoint)
+        checkpoints = _ended_with(self.checkpoint)
         if self.episodes < 1:
             raise UserError(f"--episodes must be at least 1, got {self.episodes}")
-        kind = agent_class(checkpoint.description.algorithm)
+        about = checkpoints[0].description
+        kind = agent_class(about.algorithm)
         if self.stochastic and kind.actor_kind == "deterministic":
             raise UserError(f"--stochastic: the actor of {kind.label} is deterministic; leave it out")
-        result = evaluate_checkpoint(
-            checkpoint, episodes=self.episodes, seed=self.seed, stochastic=self.stochastic
-        )
-        about = checkpoint.description
-        table = Table("", "", show_header=False, title=f"{about.task}: {about.moment} {kind.label}")
-        for name, value in result.items():
-            table.add_row(name, f"{value['mean']:.3f} +- {value['standard_error']:.3f}")
-        console.print(table)
+        results = {
+            c.description.seed: evaluate_checkpoint(
+                c, episodes=self.episodes, seed=self.seed, stochastic=self.stochastic
+            )
+            for c in checkpoints
+        }
+        title = f"{about.task}: {about.moment} {kind.label}"
+        numbers: Mapping[str, Any] = results[about.seed]
+        if self.checkpoint.is_dir():
+            numbers = evaluated(results)
+            console.print(_seeds_table(numbers, title))
+        else:
+            console.print(_episodes_table(numbers, title))
         out = new_directory(self.out or default_directory("evaluate", about.task, about.algorithm))
         command = {"command": command_line("smac"), "checkpoint": str(self.checkpoint)}
-        wrote(write_json(out / "evaluation.json", command | result | {"versions": versions()}))
+        wrote(write_json(out / "evaluation.json", command | dict(numbers) | {"versions": versions()}))
 
 
-def starting_points(path: Path) -> list[Checkpoint]:
+def _ended_with(path: Path) -> list[Checkpoint]:
+    """The checkpoint of a file, or what every seed of a run directory ended with."""
+    if not path.is_dir():
+        return [load_checkpoint(path)]
+    return starting_points(path, MOMENTS[run_config(path)["command"]])
+
+
+def _episodes_table(numbers: Mapping[str, Mapping[str, float]], title: str) -> Table:
+    table = Table("", "", show_header=False, title=title)
+    for name, value in numbers.items():
+        table.add_row(name, f"{value['mean']:.3f} +- {value['standard_error']:.3f}")
+    return table
+
+
+def _seeds_table(numbers: Mapping[str, Any], title: str) -> Table:
+    seeds, over = numbers["seeds"], numbers["over_seeds"]
+    table = Table("seed", *over, title=title)
+    for seed, values in seeds.items():
+        table.add_row(seed, *(f"{values[name]:.3f}" for name in over))
+    table.add_row("mean", *(Mean(**mean).text(3, len(seeds)) for mean in over.values()))
+    return table
+
+
+def starting_points(path: Path, moment: str = "offline") -> list[Checkpoint]:
     """The checkpoint of a file, or those of every seed of a run directory, in the order of the seeds."""
     if not path.is_dir():
         return [load_checkpoint(path)]
-    files = sorted(path.glob("seed-*/offline.safetensors"), key=lambda f: int(f.parent.name[5:]))
+    files = sorted(path.glob(f"seed-*/{moment}.safetensors"), key=lambda f: int(f.parent.name[5:]))
     if not files:
-        raise UserError(
-            f"{path}: holds no seed-*/offline.safetensors; name a run directory of `smac pretrain`"
-        )
+        what = "a run directory of `smac pretrain`" if moment == "offline" else "a run that has ended"
+        raise UserError(f"{path}: holds no seed-*/{moment}.safetensors; name {what}")
     return [load_checkpoint(file) for file in files]
 
 

@@ -73,6 +73,12 @@ def online_numbers(directory: Path) -> dict[str, Any]:
     return _both(seeds, ONLINE_NUMBERS)
 
 
+def evaluated(results: Mapping[int, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+    """Per seed and over seeds, from `evaluate_checkpoint` of each seed; a seed's number is its mean."""
+    means = {seed: {name: x["mean"] for name, x in result.items()} for seed, result in results.items()}
+    return _both(means, list(next(iter(means.values()))))
+
+
 def _both(seeds: Mapping[int, Mapping[str, float]], names: Sequence[str]) -> dict[str, Any]:
     means = {name: over_seeds([numbers.get(name, np.nan) for numbers in seeds.values()]) for name in names}
     return {

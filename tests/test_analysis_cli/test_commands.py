@@ -112,6 +112,23 @@ def test_a_run_directory_fine_tunes_every_seed_as_a_stack(root, tmp_path):
     for seed in (3, 4):
         about = load_checkpoint(tmp_path / "online" / f"seed-{seed}" / "online.safetensors").description
         assert (about.seed, about.history[0]["algorithm"]) == (seed, "cal_ql")
+    evaluates_what_each_seed_ended_with(tmp_path / "online", tmp_path)
+
+
+def evaluates_what_each_seed_ended_with(online: Path, tmp_path: Path) -> None:
+    assert run(smac, "evaluate --episodes 2 --out", tmp_path / "both", online) == 0
+    both = json.loads((tmp_path / "both" / "evaluation.json").read_text())
+    returns = []
+    for seed in ("3", "4"):
+        end = online / f"seed-{seed}" / "online.safetensors"
+        assert run(smac, "evaluate --episodes 2 --out", tmp_path / seed, end) == 0
+        alone = json.loads((tmp_path / seed / "evaluation.json").read_text())
+        assert {name: alone[name]["mean"] for name in both["seeds"][seed]} == both["seeds"][seed]
+        returns.append(alone["return"]["mean"])
+    over = both["over_seeds"]["return"]
+    assert over["mean"] == pytest.approx(np.mean(returns))
+    assert over["high"] - over["mean"] == pytest.approx(12.706 * abs(returns[0] - returns[1]) / 2, abs=1e-3)
+    assert both["command"].startswith("smac evaluate --episodes 2")
 
 
 def test_kill_9_and_resume(root, tmp_path, capsys):
@@ -183,6 +200,7 @@ def test_a_missing_file(root, refused):
     assert "no such checkpoint file" in refused(landscape, "interpolate --from none.safetensors --to", online)
     assert "no such checkpoint file" in refused(smac, "finetune --from none.safetensors")
     assert "no such checkpoint file" in refused(smac, "evaluate none.safetensors")
+    assert "config.json: no such file" in refused(smac, "evaluate", root / "data")
     assert "none.npz" in refused(smac, "data import --source none.npz")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from smac.training.comparison import Mean, offline_numbers, online_numbers, over_seeds
+from smac.training.comparison import Mean, evaluated, offline_numbers, online_numbers, over_seeds
 
 
 def test_the_interval_is_students_t():
@@ -46,3 +46,14 @@ def test_a_run_is_read_at_its_last_evaluation(tmp_path):
         "switch/dip": 0.1,
     }
     assert online["over_seeds"]["switch/dip"]["mean"] == pytest.approx(0.2)
+
+
+def test_evaluations_of_seeds_have_their_means_and_a_t_interval_over_seeds():
+    results = {
+        seed: {"success": {"mean": value, "standard_error": 0.1}} for seed, value in ((5, 0.2), (6, 0.6))
+    }
+    numbers = evaluated(results)
+    assert numbers["seeds"] == {"5": {"success": 0.2}, "6": {"success": 0.6}}
+    mean = Mean(**numbers["over_seeds"]["success"])
+    assert (mean.mean, mean.seeds) == (pytest.approx(0.4), 2)
+    assert mean.high - mean.mean == pytest.approx(12.7062 * 0.2, rel=1e-4)  # t of one degree of freedom
