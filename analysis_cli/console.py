@@ -23,8 +23,8 @@ from rich.progress import (
 
 from smac.errors import UserError
 
-console = Console(soft_wrap=True, highlight=False)
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+console = Console(soft_wrap=True, highlight=False, emoji=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def call(program: str, command: Callable[[], None]) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
 from analysis_cli.studies.tables import print_numbers, print_points
 from figures.line import draw_line
+from landscape.fields import FieldOptions
+from landscape.statistics import Adaptive, AdaptiveReport
 from landscape.study import fields_of, interpolate
 
 
@@ -35,6 +38,13 @@ class Interpolate:
     """Only the actor's tensors that match these patterns move, such as 'net.hidden.0.*'; default: all."""
     hold_at: Literal["from", "to"] = "from"
     """Which checkpoint the tensors that do not move are taken from."""
+    adaptive: bool = False
+    """Play on only where the depth is not settled, and stop at a verdict; --episodes then does not count."""
+    first_episodes: int = 10
+    """With --adaptive: episodes that every point plays."""
+    most_episodes: int = 200
+    """With --adaptive: episodes after which an open point stays undecided."""
+    beside: FieldOptions = field(default_factory=FieldOptions)
     played: Played = field(default_factory=Played)
 
     def run(self) -> None:
@@ -49,11 +59,25 @@ class Interpolate:
                     confidence=self.confidence,
                     moving=self.move,
                     held_at=self.hold_at,
+                    beside=self.beside,
+                    adaptive=Adaptive(self.first_episodes, self.most_episodes) if self.adaptive else None,
                     evaluation=self.played.evaluation(out),
                     progress=show,
                 )
             title = f"{result.start.name} -> {result.end.name}"
             print_points(title, result.report, fields_of(result.task, result.rollouts))
             print_numbers({"": result.report}, result.margin)
+            if isinstance(result.report, AdaptiveReport):
+                print_stages(result.report)
             console.print(result.sentence, style="bold", markup=False)
             finish(result, out, command_line("landscape"), draw_line)
+
+
+def print_stages(report: AdaptiveReport) -> None:
+    """What every stage of an adaptive evaluation played, and what it left open."""
+    table = Table("stage", "episodes per point", "points played", "still open")
+    for number, stage in enumerate(report.stages, start=1):
+        table.add_row(str(number), str(stage.episodes), str(len(stage.points)), str(len(stage.open)))
+    console.print(table)
+    full = len(report.alphas) * report.stages[-1].episodes
+    console.print(f"{report.episodes_total} episodes; {full} would give every point as many", markup=False)

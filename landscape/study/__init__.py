@@ -2,23 +2,33 @@
 
 from landscape.evaluate import Evaluation
 from landscape.study.alignment import AlignmentStudy, align
+from landscape.study.charts import Chart, Choice, View
 from landscape.study.common import Incomplete, Margin, Study, failures, fields_of
 from landscape.study.curve import CurveStudy, curve
 from landscape.study.interpolation import Interpolation, interpolate
+from landscape.study.plane import PlaneStudy, plane
 from landscape.study.search import Search
+from landscape.study.trajectory import Trajectory, trajectory
 
 __all__ = [
     "AlignmentStudy",
+    "Chart",
+    "Choice",
     "CurveStudy",
     "Evaluation",
     "Incomplete",
     "Interpolation",
     "Margin",
+    "PlaneStudy",
     "Search",
     "Study",
+    "Trajectory",
+    "View",
     "align",
     "curve",
     "failures",
     "fields_of",
     "interpolate",
+    "plane",
+    "trajectory",
 ]

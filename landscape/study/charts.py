@@ -20,6 +20,7 @@ from landscape.geometry import (
     Vector,
     as_vector,
     flatten,
+    knotted,
     layout_of,
     parse_axis,
     plane_of_trajectory,
@@ -95,54 +96,64 @@ class Chart:
     @property
     def where(self) -> str:
         """The plane in words."""
-        names = self.names
         if self.trained:
-            return f"On the first two principal components of the trajectory from {names[0]} to {names[-1]}"
-        on = "along the update" if self.plane.units[0].name == "updates" else "through"
+            ends = f"{self.trained[0]} to {self.trained[-1]}"
+            return f"On the first two principal components of the trajectory from {ends}"
+        names = self.names
+        updates = self.plane.units[0].name == "updates"
+        on, to = ("along the update from", "to") if updates else ("through", "and")
         if len(self.anchors) == 3:
             return f"On the plane {on} {names[0]}, {names[1]} and {names[2]}"
-        return f"On the plane {on} {names[0]} and {names[1]} and along a random direction"
+        return f"On the plane {on} {names[0]} {to} {names[1]} and along a random direction"
 
     def grid(self, view: View) -> Grid:
         """The points to evaluate, with lines exactly through the anchors unless the axes are given."""
-        shown = np.array([[place.x, place.y] for place in self.places])
-        (x_low, x_high), (y_low, y_high) = self.plane.ranges(MARGIN, shown)
-        xs, ys = (_axis(*given) for given in zip((view.x, view.y), self.plane.units, strict=True))
-        if xs is not None:
-            x_low, x_high = xs[0], xs[-1]
-        if ys is not None:
-            y_low, y_high = ys[0], ys[-1]
-        nx, ny = _counts(view, (y_high - y_low) / (x_high - x_low))
-        least_x, least_y = (len({getattr(a, axis) for a in self.plane.anchors}) + 2 for axis in "xy")
-        nx, ny = (n if given else max(n, least) for n, given, least in (
-            (nx, view.nx, least_x), (ny, view.ny, least_y)
-        ))  # fmt: skip
-        own = self.plane.grid(nx, ny, include=shown)
-        return Grid(own.xs if xs is None else xs, own.ys if ys is None else ys)
+        _check_view(view)
+        asked = [
+            None if text is None else parse_axis(text) * unit.length
+            for text, unit in zip((view.x, view.y), self.plane.units, strict=True)
+        ]
+        ranges = self.plane.ranges(MARGIN, np.array([[place.x, place.y] for place in self.places]))
+        marks = [[getattr(anchor, axis) for anchor in self.plane.anchors] for axis in ("x", "y")]
+        knots = [np.unique([*own, *inside]) for own, inside in zip(ranges, marks, strict=True)]
+        numbers = (view.nx, view.ny)
+        given = [n if axis is None else len(axis) for n, axis in zip(numbers, asked, strict=True)]
+        shown = [own if axis is None else axis for own, axis in zip(ranges, asked, strict=True)]
+        spans = [float(np.ptp(each)) for each in shown]
+        counts = _counts(given, spans, [len(each) for each in knots])
+        _check_room(view, [len(each) for each in knots])
+        xs, ys = (
+            knotted(each, count) if axis is None else axis
+            for axis, each, count in zip(asked, knots, counts, strict=True)
+        )
+        return Grid(xs, ys)
 
 
-def _axis(given: str | None, unit: Unit) -> Vector | None:
-    """An axis in units of its own as distances; a multiple of 1 is itself."""
-    return None if given is None else parse_axis(given) * unit.length
-
-
-def _counts(view: View, aspect: float) -> tuple[int, int]:
-    """Columns and rows for cells that are about square, where no number is given."""
+def _check_view(view: View) -> None:
     for axis, count in (("x", view.nx), ("y", view.ny)):
         if count is not None and getattr(view, axis) is not None:
             raise UserError(f"--{axis} says how many points there are; leave out --n{axis}")
         if count is not None and count < 2:
             raise UserError(f"--n{axis} must be at least 2, got {count}")
-    nx, ny = view.nx, view.ny
-    if nx is None:
-        nx = POINTS if ny is None else round((ny - 1) / aspect) + 1
-        if ny is None and aspect > 1:
-            nx = round((POINTS - 1) / aspect) + 1
-        nx = max(nx, FEWEST)
-    if ny is None:
-        ny = POINTS if view.nx is None and aspect > 1 else round((nx - 1) * aspect) + 1
-        ny = max(ny, FEWEST)
-    return nx, ny
+
+
+def _check_room(view: View, least: Sequence[int]) -> None:
+    for axis, count, fewest in zip("xy", (view.nx, view.ny), least, strict=True):
+        if count is not None and count < fewest:
+            raise UserError(
+                f"--n{axis} must be at least {fewest} here, got {count}: the grid goes through its edges and "
+                f"every checkpoint that defines the plane; --{axis} takes any other"
+            )
+
+
+def _counts(given: Sequence[int | None], spans: Sequence[float], least: Sequence[int]) -> list[int]:
+    """Points on both axes, for cells that are about square where no number is given."""
+    cells = [span / (n - 1) for span, n in zip(spans, given, strict=True) if n is not None]
+    cell = cells[0] if cells else max(spans) / (POINTS - 1)
+    return [
+        max(round(span / cell) + 1, FEWEST, fewest) if n is None else n
+        for n, span, fewest in zip(given, spans, least, strict=True)
+    ]
 
 
 def lay_out(choice: Choice, evaluation: Evaluation) -> Chart:

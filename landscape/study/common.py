@@ -94,18 +94,17 @@ def load_policies(
 
 
 def labels(policies: Sequence[PolicyCheckpoint]) -> list[str]:
-    """A short name for each, all different: `offline SMAC`, with what tells it apart where names are equal."""
+    """A short name for each, such as `offline SMAC`, with what tells it apart where names are equal."""
     names = [_short(policy) for policy in policies]
     for more in (_descent, lambda about: f", seed {about.seed}", lambda about: f", step {about.step}"):
-        count = Counter(names)
-        names = [
-            name + more(policy.description) if count[name] > 1 else name
-            for name, policy in zip(names, policies, strict=True)
-        ]
+        groups: dict[str, set[str]] = {}
+        told = [more(policy.description) for policy in policies]
+        for name, text in zip(names, told, strict=True):
+            groups.setdefault(name, set()).add(text)
+        names = [name + text * (len(groups[name]) > 1) for name, text in zip(names, told, strict=True)]
     count = Counter(names)
-    numbers = [names[: i + 1].count(name) for i, name in enumerate(names)]
     return [
-        f"{name} ({number})" if count[name] > 1 else name for name, number in zip(names, numbers, strict=True)
+        f"{name} ({names[: i + 1].count(name)})" if count[name] > 1 else name for i, name in enumerate(names)
     ]
 
 

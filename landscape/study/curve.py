@@ -67,9 +67,10 @@ class CurveStudy(Study):
     @property
     def sentence(self) -> str:
         names = self.start.name, self.end.name
-        where = f"on the {self.curve.kind} curve, {self.curve.length_ratio:.2f} times as long as the line"
-        found = sentence(self.report, *names, where=where)
-        return f"{found} {sentence(self.straight_report, *names)}" + none_solved(self.task, self.rollouts)
+        found = sentence(self.report, *names, where=f"on the {self.curve.kind} curve")
+        ratio = f"The curve is {self.curve.length_ratio:.2f} times as long as the straight line."
+        straight = sentence(self.straight_report, *names)
+        return f"{found} {ratio} {straight}" + none_solved(self.task, self.rollouts)
 
     def to_json(self) -> dict[str, Any]:
         fields = fields_of(self.task, self.rollouts)

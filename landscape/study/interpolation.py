@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,9 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
+from landscape.fields import NO_FIELDS, NOTHING, FieldOptions, Measured, Measurement
 from landscape.geometry import distance, hold, line, line_alphas
 from landscape.policies import PolicyCheckpoint
-from landscape.statistics import PathReport, analyse_path, sentence
+from landscape.statistics import Adaptive, AdaptiveReport, PathReport, analyse_path, sentence
+from landscape.statistics.path import check_options
+from landscape.study.adaptive import Stages, evaluate_stages, in_stages
 from landscape.study.common import (
     Margin,
     Study,
@@ -50,15 +53,18 @@ class Interpolation(Study):
     margin: Margin
     moving: tuple[str, ...]
     """Patterns of the tensors that move; () for the whole actor."""
+    beside: Measured = NOTHING
+    """Fields of the points that cost no episodes."""
 
     @property
     def sentence(self) -> str:
         """The verdict in plain words, with a warning where success is out of the picture altogether."""
         text = sentence(self.report, self.start.name, self.end.name)
-        return text + none_solved(self.task, self.rollouts)
+        returns = fields_of(self.task, self.rollouts)["return"]
+        return text + self.beside.sentence(returns) + none_solved(self.task, self.rollouts)
 
     def to_json(self) -> dict[str, Any]:
-        fields = fields_of(self.task, self.rollouts)
+        fields = fields_of(self.task, self.rollouts) | self.beside.fields
         return describe_evaluation(self.task, self.evaluation) | {
             "from": describe_policy(self.start),
             "to": describe_policy(self.end),
@@ -68,11 +74,18 @@ class Interpolation(Study):
             "points": len(self.alphas),
             "margin": {"delta": self.margin.delta, "source": self.margin.source},
             "fields": {name: plain(values) for name, values in fields.items()},
-            "failures": failures(self.rollouts),
+            **self.beside.to_json(fields["return"]),
+            "failures": self._failures,
             "analysis": self.report.to_json(),
             "verdict": self.report.verdict,
             "sentence": self.sentence,
         }
+
+    @property
+    def _failures(self) -> dict[str, int]:
+        """How many episodes did not finish; what an adaptive evaluation did not ask for did not fail."""
+        left_out = {"not_played"} if isinstance(self.report, AdaptiveReport) else set()
+        return {name: count for name, count in failures(self.rollouts).items() if name not in left_out}
 
     def arrays(self) -> dict[str, np.ndarray]:
         shape = (len(self.alphas),)
@@ -89,6 +102,8 @@ def interpolate(
     confidence: float = 0.95,
     moving: Sequence[str] = (),
     held_at: Literal["from", "to"] = "from",
+    beside: FieldOptions = NO_FIELDS,
+    adaptive: Adaptive | None = None,
     evaluation: Evaluation = DEFAULT,
     progress: Progress | None = None,
 ) -> Interpolation:
@@ -96,6 +111,9 @@ def interpolate(
 
     Every point plays the same episodes. The margin is 5 % of the task's score range if not given. `moving`
     names the tensors that move, as patterns such as `net.hidden.0.*`; the rest stays at the end `held_at`.
+    `beside` are fields to measure at every point without episodes, such as what a critic thinks of it.
+    With `adaptive` only the points whose depth is not settled play on (`landscape.statistics.adaptive`), and
+    the episodes of `evaluation` do not count.
     Raises UserError where the two checkpoints have no line between them, or an option makes no sense.
     """
     if points < 3:
@@ -103,14 +121,29 @@ def interpolate(
     a, b = load_policies([start, end], evaluation)
     task = get_task(a.description.task)
     allowed = margin_of(task, margin)
+    check_options(allowed.delta, confidence, draws=1)
     alphas = line_alphas(points, extrapolate)
     ends: Sequence[Any] = (a.params, b.params)
     if moving:
         ends = hold(ends, moving, at=0 if held_at == "from" else -1)
-    path = line(ends[0], ends[1], alphas)
-    rollouts = evaluate(a.spec, task, path, len(alphas), evaluation, progress=progress)
-    check_complete(rollouts, evaluation)
-    report = analyse_path(
-        rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
-    )
-    return Interpolation(task, a, b, alphas, evaluation, rollouts, report, allowed, tuple(moving))
+    measurement = Measurement(beside, [(a, a.name), (b, b.name)], task, evaluation)
+    report: PathReport
+    if adaptive:
+        evaluation = in_stages(evaluation, adaptive)
+
+        def some(rows: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
+            return line(ends[0], ends[1], alphas[list(rows)])
+
+        stages = Stages(a.spec, task, some, len(alphas), evaluation, progress)
+        rollouts, report = evaluate_stages(
+            stages, alphas, adaptive, margin=allowed.delta, confidence=confidence
+        )
+    else:
+        path = line(ends[0], ends[1], alphas)
+        rollouts = evaluate(a.spec, task, path, len(alphas), evaluation, progress=progress)
+        check_complete(rollouts, evaluation)
+        report = analyse_path(
+            rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+        )
+    measured = measurement.of(line(ends[0], ends[1], alphas), len(alphas))
+    return Interpolation(task, a, b, alphas, evaluation, rollouts, report, allowed, tuple(moving), measured)

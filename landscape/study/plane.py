@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from landscape.evaluate import DEFAULT, Evaluation, Point, Progress, evaluate
+from landscape.fields import NO_FIELDS, FieldOptions, Measured, Measurement
 from landscape.geometry import Grid, unflatten
 from landscape.study.charts import Chart, Choice, View, lay_out
 from landscape.study.common import (
@@ -49,11 +50,13 @@ class PlaneStudy(Study):
     rollouts: Rollouts
     own: Rollouts
     margin: Margin | None
+    beside: Measured
+    """Fields of the grid's points that cost no episodes."""
 
     @property
     def surfaces(self) -> dict[str, np.ndarray]:
         """Every field by name, [ny, nx]; nan where nothing finished."""
-        fields = fields_of(self.task, self.rollouts)
+        fields = fields_of(self.task, self.rollouts) | self.beside.fields
         return {name: self.grid.surface(values) for name, values in fields.items()}
 
     @property
@@ -81,7 +84,8 @@ class PlaneStudy(Study):
             return f"{self.chart.where}, not one episode finished."
         text = (
             f"{self.chart.where}, the mean return runs from {np.nanmin(surface):.1f} to "
-            f"{np.nanmax(surface):.1f}. {self._beside()} {self._residuals()}"
+            f"{np.nanmax(surface):.1f}. {self._checked()} {self._residuals()}"
+            f"{self.beside.sentence(surface.ravel())}"
         )
         if self.chart.trajectory:
             text += f" {self.chart.trajectory.sentence}"
@@ -89,7 +93,7 @@ class PlaneStudy(Study):
             text += f" Episodes that did not finish: {_counted(failed)}."
         return text + none_solved(self.task, self.rollouts)
 
-    def _beside(self) -> str:
+    def _checked(self) -> str:
         told = []
         for name, own, shown in zip(self.chart.names, self.measured, self.shown, strict=True):
             if own["return"] is None:
@@ -97,8 +101,9 @@ class PlaneStudy(Study):
             elif not np.isfinite(shown):
                 told.append(f"{name} {own['return']:.1f} (no surface there)")
             else:
-                told.append(f"{name} {own['return']:.1f} ({own['return'] - shown:+.1f})")
-        return f"The checkpoints' own returns, and how far they are above the surface: {', '.join(told)}."
+                above = round(own["return"] - float(shown), 1) + 0.0  # no minus before a zero
+                told.append(f"{name} {own['return']:.1f} ({above:+.1f})")
+        return f"The checkpoints' own returns, with how far they lie above the surface: {', '.join(told)}."
 
     def _residuals(self) -> str:
         places = self.chart.places
@@ -118,6 +123,7 @@ class PlaneStudy(Study):
             "xs": self.grid.xs.tolist(),
             "ys": self.grid.ys.tolist(),
             "fields": {name: plain(values) for name, values in self.surfaces.items()},
+            **self.beside.to_json(self.surfaces["return"].ravel()),
             "checkpoints": self._checkpoints(),
             "trajectory": None if chart.trained is None else list(chart.trained),
             "trajectory_plane": None if trajectory is None else trajectory.to_json(),
@@ -147,11 +153,13 @@ def plane(
     *,
     view: View = View(),  # noqa: B008 (frozen)
     margin: float | None = None,
+    beside: FieldOptions = NO_FIELDS,
     evaluation: Evaluation = DEFAULT,
     progress: Progress | None = None,
 ) -> PlaneStudy:
     """Evaluate the actors on a grid over a plane, and the checkpoints themselves on the same episodes.
 
+    `beside` are fields to measure at every point without episodes, such as what a critic thinks of it.
     The margin is that of other studies, and is None where the task has no references and none is given.
     Raises UserError where the checkpoints span no plane, do not fit each other, or an option makes no sense.
     """
@@ -159,6 +167,8 @@ def plane(
     task = get_task(chart.policies[0].description.task)
     allowed = _margin(task, margin)
     grid = chart.grid(view)
+    from_to = [(chart.policies[k], chart.names[k]) for k in chart.ends]
+    measurement = Measurement(beside, from_to, task, evaluation)
     own = [policy.params for policy in chart.policies]
     count = len(own) + len(grid.coordinates)
     points = chain(own, grid_points(chart, grid))
@@ -172,6 +182,7 @@ def plane(
         rows_of(played, slice(len(own), None)),
         rows_of(played, slice(len(own))),
         allowed,
+        measurement.of(grid_points(chart, grid), len(grid.coordinates)),
     )
 
 

@@ -13,7 +13,7 @@ Source = Path | str | PolicyCheckpoint
 
 def in_order(sources: Sequence[Source]) -> list[Source]:
     """Checkpoints as they are named, or those of a `seed-K` folder where it is the only thing named."""
-    if len(sources) == 1 and not isinstance(sources[0], PolicyCheckpoint) and Path(sources[0]).is_dir():
+    if len(sources) == 1 and not isinstance(sources[0], PolicyCheckpoint):
         return [*of_seed_folder(Path(sources[0]))]
     return list(sources)
 
@@ -23,6 +23,8 @@ def of_seed_folder(folder: Path) -> list[PolicyCheckpoint]:
 
     A trajectory's last checkpoint is left out if it is of the same step as `online`, and so the same policy.
     """
+    if folder.is_file():
+        raise UserError(f"{folder}: is one checkpoint; name the seed-K folder of a run, or at least three")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     ends = [folder / f"{moment}.safetensors" for moment in ("offline", "online")]

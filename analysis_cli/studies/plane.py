@@ -1,0 +1,88 @@
+"""`landscape plane`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from rich.table import Table
+
+from analysis_cli.console import command_line, console, progress
+from analysis_cli.studies.played import Played, finish
+from figures.plane import draw_plane
+from landscape.fields import FieldOptions
+from landscape.study import Choice, PlaneStudy, View, plane
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Evaluate a plane through checkpoints by rollouts: the return around them, and their own beside it."""
+
+    through: tuple[Path, ...] = ()
+    """Three checkpoints, or two and a random filter-normalised direction (y)."""
+    trajectory: tuple[Path, ...] = ()
+    """Checkpoints in the order of training, or the `seed-K` folder of a fine-tuning run: the plane of their
+    first two principal components, with those of a random walk beside it."""
+    update: tuple[Path, ...] = ()
+    """A checkpoint before and one after an update: x is its direction, y a random filter-normalised one."""
+    also: tuple[Path, ...] = ()
+    """More checkpoints: projected onto the plane, drawn, and measured themselves."""
+    direction_seed: int = 0
+    """Seed of the random direction."""
+    one_d: Literal["zero", "match", "keep"] = "zero"
+    """In the random direction biases and norms are zero, scaled to their own norm, or left as drawn."""
+    about: Literal["final", "mean"] = "final"
+    """What the components of a trajectory are taken about: its final checkpoint, or its mean."""
+    nx: int | None = None
+    """Columns; default: 21 points on the longer side, and cells that are about square."""
+    ny: int | None = None
+    """Rows."""
+    x: str | None = None
+    """LOW:HIGH:POINTS instead, as in --x=-0.5:1.5:21, in units of the axis (Euclidean distance, updates,
+    or filter norms), from the first checkpoint; of a trajectory, from its last."""
+    y: str | None = None
+    """The same for y."""
+    margin: float | None = None
+    """Difference of returns that does not matter; default: 5 % of the task's score range, if it has one."""
+    beside: FieldOptions = field(default_factory=FieldOptions)
+    played: Played = field(default_factory=Played)
+
+    def run(self) -> None:
+        choice = Choice(
+            self.through, self.trajectory, self.update, self.also, self.direction_seed, self.one_d, self.about
+        )
+        with self.played.study(self) as out:
+            with progress("episodes") as show:
+                result = plane(
+                    choice,
+                    view=View(self.nx, self.ny, self.x, self.y),
+                    margin=self.margin,
+                    beside=self.beside,
+                    evaluation=self.played.evaluation(out),
+                    progress=show,
+                )
+            print_plane(result)
+            finish(result, out, command_line("landscape"), draw_plane)
+
+
+def print_plane(result: PlaneStudy) -> None:
+    """Where the checkpoints are, what they return, and what the surface says there."""
+    rows, columns = result.grid.shape
+    table = Table(
+        "checkpoint", "x", "y", "off the plane", "own return", "95 % interval", "surface",
+        title=f"{columns} x {rows} points, {result.evaluation.episodes} episodes each",
+    )  # fmt: skip
+    places = zip(result.chart.names, result.chart.places, result.measured, result.shown, strict=True)
+    for name, place, own, shown in places:
+        low, high = own["low"], own["high"]
+        interval = "" if low is None or high is None else f"{low:.1f} to {high:.1f}"
+        table.add_row(
+            name, f"{place.x:.3g}", f"{place.y:.3g}", f"{place.residual:.3g} ({place.share:.0%})",
+            "" if own["return"] is None else f"{own['return']:.1f}", interval, f"{shown:.1f}",
+        )  # fmt: skip
+    console.print(table)
+    for axis, unit in zip(("--x", "--y"), result.chart.plane.units, strict=True):
+        if unit.name != "distance":
+            console.print(f"{axis} is in {unit.name}, {unit.length:.3g} of the distances above", markup=False)
+    console.print(result.sentence, style="bold", markup=False)

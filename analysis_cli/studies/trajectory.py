@@ -1,0 +1,75 @@
+"""`landscape trajectory`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.table import Table
+
+from analysis_cli.console import command_line, console, progress
+from analysis_cli.studies.played import Played, finish
+from analysis_cli.studies.tables import print_numbers
+from figures.line import draw_line
+from landscape.study import Trajectory as Result
+from landscape.study import fields_of, trajectory
+from smac.errors import UserError
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Evaluate the checkpoints of a fine-tuning run: does the return fall on the way that training took?"""
+
+    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """The `seed-K` folder of a fine-tuning run that kept a trajectory."""
+    checkpoints: tuple[Path, ...] = ()
+    """Instead: checkpoints in the order of training, the offline one first."""
+    along: Literal["steps", "distance"] = "steps"
+    """What alpha is a share of: environment steps, or the distance travelled through parameter space."""
+    every: int = 1
+    """Take only every N-th checkpoint, and the last."""
+    margin: float | None = None
+    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    confidence: float = 0.95
+    """Of the intervals, the band, and the verdict."""
+    played: Played = field(default_factory=Played)
+
+    def run(self) -> None:
+        with self.played.study(self) as out:
+            with progress("episodes") as show:
+                result = trajectory(
+                    self._named(),
+                    along=self.along,
+                    every=self.every,
+                    margin=self.margin,
+                    confidence=self.confidence,
+                    evaluation=self.played.evaluation(out),
+                    progress=show,
+                )
+            print_trajectory(result)
+            finish(result, out, command_line("landscape"), draw_line)
+
+    def _named(self) -> list[Path]:
+        if (self.run_folder is None) == (not self.checkpoints):
+            raise UserError("name either the seed-K folder of a run with --run, or --checkpoints")
+        return list(self.checkpoints) if self.run_folder is None else [self.run_folder]
+
+
+def print_trajectory(result: Result) -> None:
+    """The checkpoints with their returns, the numbers with their intervals, and the sentence."""
+    report, fields = result.report, fields_of(result.task, result.rollouts)
+    shown = [name for name in ("success", "score") if name in fields]
+    table = Table("checkpoint", "alpha", "travelled", "return", "band", *shown)
+    rows = zip(result.names, report.alphas, result.path.travelled, report.means, report.band, strict=True)
+    for k, (name, alpha, travelled, mean, (low, high)) in enumerate(rows):
+        others = [f"{fields[field][k]:.2f}" for field in shown]
+        table.add_row(
+            name, f"{alpha:.2f}", f"{travelled:.3g}", f"{mean:.1f}", f"{low:.1f} to {high:.1f}", *others
+        )
+    console.print(table)
+    print_numbers({"": report}, result.margin)
+    if result.path.plane:
+        console.print(result.path.plane.sentence, markup=False)
+    console.print(result.sentence, style="bold", markup=False)
