@@ -28,10 +28,10 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def call(program: str, command: Callable[[], None]) -> None:
-    """Run a command; a mistake of the user's becomes one line on stderr and exit status 2."""
+    """Run a command; a mistake of the user's, or of the disk, becomes one line on stderr and exit status 2."""
     try:
         command()
-    except UserError as error:
+    except (UserError, OSError) as error:
         errors.print(f"{program}: {error}", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:

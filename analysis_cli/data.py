@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis_cli.console import progress, wrote
-from analysis_cli.render import draw
+from analysis_cli.render import check_figure, draw
 from smac.data.belonging import task_of
 from smac.data.collect import (
     check_counts,
@@ -171,7 +171,10 @@ class Subset:
     def run(self) -> None:
         """Reads, writes, and prints where and what."""
         check_new_dataset(self.dataset, self.out)
-        metadata = read_metadata(find_dataset(self.source, self.out))
+        path = find_dataset(self.source, self.out)
+        if not path.is_dir():
+            raise UserError(f"{path}: a file has no episodes to choose from yet: `smac data import` it first")
+        metadata = read_metadata(path)
         name = task_of(metadata)
         if name is None:
             raise UserError(f"dataset {self.source} does not say which task or environment it belongs to")
@@ -277,10 +280,12 @@ class Info:
         """Prints the description, and writes and draws it if asked to."""
         if self.json is not None and self.json.exists():
             raise UserError(f"--json {self.json}: exists already; choose another file")
+        if self.figure is not None:
+            check_figure(self.figure)
         summary = describe_dataset(self.dataset, self.out, self.task)
         _print_summary(summary)
         if self.json is not None:
-            wrote(write_json(self.json, summary.plain()))
+            _write_json(self.json, summary)
         if self.figure is not None:
             draw(self.dataset, self.out, self.task, self.figure)
 
@@ -293,12 +298,19 @@ def _write(episodes: list[Episode], task: Task, dataset_id: str, out: Path | Non
     console.print(f"wrote {dataset_id} to {folder}", soft_wrap=True)
 
 
+def _write_json(path: Path, summary: DatasetSummary) -> None:
+    try:
+        wrote(write_json(path, summary.plain()))
+    except OSError as error:
+        raise UserError(f"--json {path}: cannot be written ({error})") from None
+
+
 def _print_summary(summary: DatasetSummary) -> None:
     table = Table("", "", title=f"{summary.dataset_id} ({summary.task})", show_header=False)
     for name, value in (
         ("folder", str(summary.path)),
         ("episodes, transitions", f"{summary.episodes}, {summary.transitions}"),
-        ("success rate", f"{summary.success_rate:.3f}"),
+        *([] if summary.success_rate is None else [("success rate", f"{summary.success_rate:.3f}")]),
         *_subtasks(summary),
         ("return mean, min, max", _three(summary.return_mean, summary.return_min, summary.return_max)),
         ("length mean, min, max", _three(summary.length_mean, summary.length_min, summary.length_max)),

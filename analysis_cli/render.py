@@ -40,6 +40,8 @@ class Render:
     def run(self) -> None:
         """Plays, draws, and says how the episode went."""
         _check_episode(self.episode)
+        if self.seed < 0:
+            raise UserError(f"--seed must not be negative, got {self.seed}")
         checkpoint = load_checkpoint(self.checkpoint)
         about = checkpoint.description
         out = _gif(self.out, about.task, about.algorithm, self.episode)
@@ -92,9 +94,10 @@ class RenderData:
             raise UserError(f"--episode {self.episode}: {path} holds {len(episodes)}, counted from 0")
         chosen = episodes[self.episode]
         frames, seconds = draw_observations(task, chosen.observations, size=self.size, every=self.every)
+        told = ("success, " if chosen.success.any() else "no success, ") if task.has_success else ""
         console.print(
             f"episode {self.episode}: return {chosen.rewards.sum():.1f}, length {len(chosen)}, "
-            f"{'success' if chosen.success.any() else 'no success'}, {len(frames)} pictures"
+            f"{told}{len(frames)} pictures"
         )
         wrote(write_gif(out, frames, self.every * seconds))
 
@@ -102,9 +105,24 @@ class RenderData:
 def draw(dataset: str, root: Path | None, named: str | None, figure: Path) -> None:
     """Draws what a dataset holds, see `figures.dataset`."""
     path, task = find(dataset, root, named)
-    stem = figure.with_suffix("") if figure.suffix in (".png", ".pdf") else figure
-    for file in draw_dataset(coverage(dataset, list(iterate_dataset(path, task)), task), stem):
-        wrote(file)
+    shown = coverage(dataset, list(iterate_dataset(path, task)), task)
+    try:
+        for file in draw_dataset(shown, _stem(figure)):
+            wrote(file)
+    except OSError as error:
+        raise UserError(f"--figure {figure}: cannot be written ({error})") from None
+
+
+def check_figure(figure: Path) -> None:
+    """UserError if one of the two files of a figure exists."""
+    for suffix in (".png", ".pdf"):
+        file = _stem(figure).with_name(_stem(figure).name + suffix)
+        if file.exists():
+            raise UserError(f"--figure: {file} exists already; choose another name")
+
+
+def _stem(figure: Path) -> Path:
+    return figure.with_suffix("") if figure.suffix in (".png", ".pdf") else figure
 
 
 def find(dataset: str, root: Path | None, named: str | None) -> tuple[Path, Task]:

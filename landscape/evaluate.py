@@ -58,6 +58,8 @@ class Evaluation:
         for name in ("episodes", "workers"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise UserError(f"--seed must be at least 0, got {self.seed}")
         if not self.time_limit > 0:
             raise UserError(f"--time-limit must be a number of seconds above 0, got {self.time_limit}")
         if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:

@@ -156,8 +156,9 @@ def camera_of(env: gymnasium.Env) -> dict[str, Any]:
     drawn = getattr(unwrapped, "robot_env", unwrapped)
     chosen = getattr(getattr(drawn, "mujoco_renderer", None), "default_cam_config", None) or {}
     camera = {"lookat": np.median(data.geom_xpos, axis=0), **chosen}  # Gymnasium looks there too
-    if type(unwrapped).__name__.startswith("AdroitHand"):
-        camera["distance"] *= NEARER
+    name = type(unwrapped).__name__
+    if name.startswith("AdroitHand") and not name.startswith("AdroitHandDoor"):
+        camera["distance"] *= NEARER  # but a door that opens would leave the picture
     return camera
 
 
@@ -315,12 +316,11 @@ def write_gif(path: Path, frames: Sequence[np.ndarray], seconds: float) -> Path:
     pictures = [Image.fromarray(frame).quantize(dither=Image.Dither.NONE) for frame in frames]
     milliseconds = 10 * round(100 * max(seconds, DELAY))
     delays = [milliseconds] * (len(pictures) - 1) + [1000]
-    return write_atomically(
-        path,
-        lambda file: pictures[0].save(
-            file, format="GIF", save_all=True, append_images=pictures[1:], duration=delays, loop=0
-        ),
-    )
+    more: Any = {"save_all": True, "append_images": pictures[1:], "duration": delays, "loop": 0}
+    try:
+        return write_atomically(path, lambda file: pictures[0].save(file, format="GIF", **more))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error})") from None
 
 
 def check_gif(path: Path) -> None:

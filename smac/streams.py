@@ -13,9 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smac.errors import UserError
+
 
 def derive_seed(seed: int, *keys: int | str) -> int:
-    """A 63-bit seed for the stream `keys` of `seed`; stable across processes and versions of Python."""
+    """A 63-bit seed for the stream `keys` of `seed`; stable across processes and versions of Python.
+
+    UserError for a negative seed.
+    """
+    if seed < 0:
+        raise UserError(f"--seed must be at least 0, got {seed}")
     words = [zlib.crc32(key.encode()) if isinstance(key, str) else key for key in keys]
     low, high = np.random.SeedSequence([seed, *words]).generate_state(2, np.uint32)
     return (int(high) << 32 | int(low)) & (2**63 - 1)

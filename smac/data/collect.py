@@ -70,11 +70,19 @@ def collect_parts(
     keep: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Episode]:
-    """Episodes of a mixture of recipes. Finished pieces lie in the folder `keep` and are not played again."""
+    """Episodes of a mixture of recipes. Finished pieces lie in the folder `keep` and are not played again.
+
+    UserError if they cannot be written there.
+    """
     check_counts(episodes, seed, workers)
     seeds = np.random.SeedSequence(seed).spawn(episodes)
     work = list(zip(seeds, assign(parts, episodes, seed), strict=True))
-    return play(task, work, workers=workers, keep=keep, progress=progress)
+    try:
+        return play(task, work, workers=workers, keep=keep, progress=progress)
+    except OSError as error:
+        if keep is None:
+            raise
+        raise UserError(f"the collection's pieces cannot be written to {keep} ({error})") from error
 
 
 def find_disturbance(

@@ -58,9 +58,15 @@ def check_new_dataset(dataset_id: str, root: Path | None) -> Path:
             f"dataset id {dataset_id!r} is malformed: use words of two letters or digits at least, "
             "as in group/name-v0"
         )
-    folder = minari_root(root) / dataset_id
+    base = minari_root(root)
+    folder = base / dataset_id
     if folder.exists():
         raise UserError(f"dataset {dataset_id} exists already in {folder}: choose another id or delete it")
+    there = next(path for path in (base, *base.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UserError(
+            f"no dataset can be written to {base}: {there} is no folder, or may not be written to"
+        )
     return folder
 
 
@@ -74,16 +80,21 @@ def write_dataset(
 ) -> Path:
     """Writes `episodes` as a Minari dataset and returns its folder.
 
-    Everything is written to a hidden folder first and then renamed. `provenance` (JSON values: who collected,
-    with which options and seed) goes into the metadata with the versions of the packages involved. Raises
-    UserError if the id is malformed or in use, or if there is no episode.
+    Everything is written to a hidden folder first and then renamed; what a killed process left of the same
+    dataset is removed. `provenance` (JSON values: who collected, with which options and seed) goes into the
+    metadata with the versions of the packages involved. Raises UserError if the id is malformed or in use, or
+    if there is no episode.
     """
     folder = check_new_dataset(dataset_id, root)
     if not episodes:
         raise UserError(f"dataset {dataset_id}: no episode to write")
-    partial = minari_root(root) / f".partial-{uuid.uuid4().hex}"
+    base = minari_root(root)
+    name = f".partial-{dataset_id.replace('/', '+')}-"
+    partial = base / f"{name}{uuid.uuid4().hex}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in base.glob(f"{name}{'[0-9a-f]' * 32}"):
+            shutil.rmtree(left, ignore_errors=True)
         partial.mkdir()
         _write_storage(partial / "data", episodes, task, dataset_id, provenance)
         os.rename(partial, folder)
@@ -233,7 +244,7 @@ def _recordings(folder: Path, task: Task) -> Iterator[Recording]:
 def _raw_episodes(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     try:
         yield from MinariStorage.read(folder / "data").get_episodes(range(count))
-    except (OSError, KeyError, ValueError, TypeError, AssertionError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AssertionError, RuntimeError) as error:
         raise UserError(f"dataset {folder} is damaged and cannot be read: {error!r}") from error
 
 

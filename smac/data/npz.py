@@ -46,6 +46,10 @@ def read_npz(path: Path) -> Iterator[Recording]:
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
+    if path.is_file() and not zipfile.is_zipfile(path):  # which NumPy would take for a pickle
+        raise UserError(
+            f"{path}: not a readable .npz file of plain arrays (it is damaged, or something else)"
+        )
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in REQUIRED if name not in file]

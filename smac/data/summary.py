@@ -1,7 +1,7 @@
 """What datasets there are, and what is in them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from smac.data.belonging import task_of
 from smac.data.minari_io import find_dataset, minari_root, read_dataset, read_metadata
 from smac.data.transitions import Episode
 from smac.errors import UserError
-from smac.tasks import get_task
+from smac.tasks import Task, get_task, kitchen
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class DatasetSummary:
     return_mean: float
     return_min: float
     return_max: float
-    success_rate: float  # share of episodes that reach the goal
+    success_rate: float | None  # share of episodes with a success; None for a task that does not tell
+    subtasks_solved: tuple[int, ...]  # episodes that solved 0, 1, 2, ... sub-tasks; () for a task without
     length_mean: float
     length_min: int
     length_max: int
@@ -49,10 +50,31 @@ class DatasetSummary:
     action_at_bound: float  # share of action entries with absolute value 1
     provenance: Mapping[str, Any]  # empty for datasets made elsewhere
 
+    @property
+    def subtasks_mean(self) -> float | None:
+        """Mean number of sub-tasks that an episode solved; None for a task without."""
+        if not self.subtasks_solved:
+            return None
+        return sum(k * n for k, n in enumerate(self.subtasks_solved)) / self.episodes
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as JSON values, without the folder, which belongs to one machine."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "path"}
+        plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        return plain | {"subtasks_solved": list(self.subtasks_solved), "subtasks_mean": self.subtasks_mean}
+
+
+def subtasks_solved(task: Task, episode: Episode) -> int:
+    """How many of the task's sub-tasks an episode solved at any time, by its observations."""
+    now = kitchen.satisfied(episode.observations[1:], task.subtasks)
+    return int(kitchen.solved_so_far(now)[-1])
+
 
 def list_datasets(root: Path | None = None) -> list[DatasetEntry]:
-    """All datasets under `root` (None: Minari's own folder), sorted by id."""
+    """All datasets under `root` (None: Minari's own folder), sorted by id; UserError for no folder."""
     base = minari_root(root)
+    if root is not None and not base.is_dir():
+        raise UserError(f"{root}: no such folder")
     entries = []
     for file in sorted(base.glob("**/data/metadata.json")):
         folder = file.parent.parent
@@ -100,6 +122,8 @@ def summarise(
     """Summary of `episodes` (at least one)."""
     if not episodes:
         raise UserError(f"dataset {dataset_id} in {path} holds no episode")
+    chosen = get_task(task)
+    solved = [subtasks_solved(chosen, episode) for episode in episodes] if chosen.subtasks else []
     returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in episodes])
     lengths = np.array([len(episode) for episode in episodes])
     actions = np.concatenate([episode.actions for episode in episodes])
@@ -112,7 +136,8 @@ def summarise(
         return_mean=float(returns.mean()),
         return_min=float(returns.min()),
         return_max=float(returns.max()),
-        success_rate=float(np.mean([episode.success.any() for episode in episodes])),
+        success_rate=float(np.mean([e.success.any() for e in episodes])) if chosen.has_success else None,
+        subtasks_solved=tuple(solved.count(k) for k in range(len(chosen.subtasks) + 1)) if solved else (),
         length_mean=float(lengths.mean()),
         length_min=int(lengths.min()),
         length_max=int(lengths.max()),

@@ -1,8 +1,15 @@
 """Mixtures, stated success rates, nested subsets, and collections that are taken up again."""
 
+import contextlib
 import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,6 +198,39 @@ def test_a_command_leaves_the_same_bytes_and_no_pieces(tmp_path):
         assert [path.name for path in (tmp_path / folder).iterdir()] == ["maze"]
     a, b = ((tmp_path / folder / "maze/short-v0/data/main_data.hdf5").read_bytes() for folder in ("a", "b"))
     assert a == b
+
+
+@pytest.mark.slow
+def test_kill_9_at_several_moments_changes_no_byte(tmp_path):
+    """A real process, really killed: early, half-way, and while the dataset is being written."""
+    line = "data collect --task pointmaze-umaze --episodes 200 --workers 2 --dataset maze/killed-v0 --out"
+    assert run(smac, line, tmp_path / "whole") == 0
+    killed = tmp_path / "killed"
+    for pattern, count in ((".collecting-*/*.npz", 1), (".collecting-*/*.npz", 9), (".partial-*/data/*", 1)):
+        kill_when(line, killed, pattern, count)
+        assert not (killed / "maze/killed-v0").exists()
+    pieces = sorted(killed.glob(".collecting-*/*.npz"))
+    assert len(pieces) == 20
+    assert run(smac, line, killed) == 0
+    assert [path.name for path in killed.iterdir()] == ["maze"]
+    files = sorted(path.relative_to(killed) for path in killed.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(tmp_path / "whole") for path in tmp_path.rglob("whole/**/*.*"))
+    for file in files:
+        assert (killed / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
+
+
+def kill_when(line: str, out: Path, pattern: str, count: int) -> None:
+    """Start `smac`, kill -9 it (not its workers) once `count` files below `out` match the pattern."""
+    command = [sys.executable, "-m", "analysis_cli.smac", *line.split(), str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        while process.poll() is None and len(list(out.glob(pattern))) < count:
+            time.sleep(0.001)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its workers wait for work for minutes
 
 
 def test_what_no_collection_can_be(tmp_path, capsys):

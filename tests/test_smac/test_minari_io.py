@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import minari
 import numpy as np
 import pytest
 import tyro
+from minari.cli import app as minari_command
 from minari.data_collector import EpisodeBuffer
+from typer.testing import CliRunner
 
 from analysis_cli import data as commands
 from smac.data import minari_io
@@ -83,6 +86,19 @@ def test_recovered_environment_is_the_task(root, episodes):
     np.testing.assert_array_equal(recovered.reset(seed=5)[0], env.reset(seed=5)[0])
     assert recovered.spec.max_episode_steps == UMAZE.horizon
     assert recovered.step(np.zeros(2, dtype=np.float32))[1] == -1.0
+
+
+def test_minaris_command_line_reads_it(root, episodes, monkeypatch):
+    write(episodes, root)
+    monkeypatch.setenv("COLUMNS", "200")
+    listed, shown = (
+        CliRunner().invoke(minari_command, line.split(), catch_exceptions=False).stdout
+        for line in ("list local", "show test/maze-v0")
+    )
+    assert "maze-v0" in listed
+    assert "PointMaze_UMaze-v3" in shown
+    assert re.search(rf"Total Episodes\W+{len(episodes)}\b", shown)
+    assert re.search(rf"Total Steps\W+{sum(map(len, episodes))}\b", shown)
 
 
 def test_metadata(root, episodes):

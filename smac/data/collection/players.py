@@ -45,7 +45,7 @@ def make_player(recipe: Recipe, task: Task, env: gymnasium.Env) -> Player:
     if recipe.collector == "waypoint":
         return _Wanderer(env, recipe.wander)
     if recipe.collector == "kitchen":
-        return _Cook(task, env)
+        return _Cook(task, env, targets=recipe.targets)
     if recipe.collector == "random":
         return _Chance(env, recipe.any_cells)
     assert recipe.policy is not None
@@ -97,19 +97,24 @@ class _Chance(_Base):
 
 
 class _Cook(_Base):
-    """The scripted controller, each episode in an order that it draws from the task's mixture of orders."""
+    """The scripted controller, each episode in an order that it draws from the task's mixture of orders.
 
-    def __init__(self, task: Task, env: gymnasium.Env):
+    With `targets` it does the task's own sub-tasks, in their order, and then waits for the episode's end.
+    """
+
+    def __init__(self, task: Task, env: gymnasium.Env, *, targets: bool):
         super().__init__(env)
         self.mixture = task.name.partition("@")[0].removeprefix("kitchen-")
+        self.targets = task.subtasks if targets else None
         self.env = env
 
     def begin(self, observation: np.ndarray, rng: np.random.Generator) -> None:
-        self.controller = KitchenController(self.env.unwrapped, draw_order(self.mixture, rng), rng)
+        order = self.targets or draw_order(self.mixture, rng)
+        self.controller = KitchenController(self.env.unwrapped, order, rng)
 
     def action(self, observation: np.ndarray) -> np.ndarray | None:
         action = self.controller.action(observation)
-        return None if self.controller.done else action
+        return None if self.controller.done and not self.targets else action
 
 
 class _Walker(_Base):

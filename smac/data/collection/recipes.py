@@ -31,6 +31,9 @@ class Recipe:
     sha256: str | None = None  # of the policy's file
     stochastic: bool = False  # the policy's actions are sampled
     any_cells: bool = False  # start and goal in any cells of the maze; AntMaze only
+    targets: bool = (
+        False  # the task's sub-tasks, to the episode's end, not its mixture of orders; Kitchen only
+    )
 
     def disturbed(self, amount: float) -> Recipe:
         """The same with `wander` (PointMaze, which noise hardly hurts) or `noise` set to `amount`."""
