@@ -28,7 +28,7 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def call(program: str, command: Callable[[], None]) -> None:
-    """Run a command; a mistake of the user's, or of the disk, becomes one line on stderr and exit status 2."""
+    """Run a command; a mistake of the user's, or a full disk, becomes one line and exit status 2."""
     try:
         command()
     except (UserError, OSError) as error:
