@@ -14,6 +14,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
 from smac.files import write_atomically
@@ -114,6 +115,15 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def tick_words(values: Sequence[float] | NDArray[np.float64]) -> list[str]:
+    """Ticks with as many decimals as tell all of them, the same for each, and a real minus sign."""
+    scale = float(np.max(np.abs(values))) or 1.0
+    decimals = next(
+        (d for d in range(9) if np.allclose(np.round(values, d), values, rtol=0, atol=1e-6 * scale)), 9
+    )
+    return [f"{value:.{decimals}f}".replace("-", "−") for value in values]
+
+
 def steps(value: float, _position: int | None = None) -> str:
     """A step count on an axis: 0, 500, 20k, 1.5M (the second argument is matplotlib's tick index)."""
     for size, unit in ((1e6, "M"), (1e3, "k")):
@@ -192,14 +202,17 @@ def x_title(figure: Any, axis: str, text: str) -> None:
     )
 
 
-def embed(figure: Any, div_id: str) -> Markup:
-    """A plotly figure as a piece of HTML; the page brings plotly.js itself, once."""
+def embed(figure: Any, div_id: str, *, height: str = "") -> Markup:
+    """A plotly figure as a piece of HTML; the page brings plotly.js itself, once.
+
+    `height` in the words of CSS is for figures without a height of their own, which fill what they get.
+    """
     return Markup(
         figure.to_html(
             full_html=False,
             include_plotlyjs=False,
             div_id=div_id,
-            default_height=f"{figure.layout.height}px",
+            default_height=height or f"{figure.layout.height}px",
             config={"displaylogo": False, "responsive": True, "displayModeBar": False},
         )
     )

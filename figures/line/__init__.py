@@ -1,12 +1,22 @@
-"""The line between two checkpoints: mean return, its simultaneous band, success, and where a valley counts.
+"""A line or path between two checkpoints: mean return, its simultaneous band, success, where a valley counts.
 
 Everything is drawn from a result directory (`result.json` and `returns.npz`), so a picture can be made again
-from the files alone. `alpha = 0` is *from* and `alpha = 1` is *to*, always.
+from the files alone. `alpha = 0` is *from* and `alpha = 1` is *to*, always. A trajectory has its training
+steps on the axis, a curve or an aligned line has the straight line as it was behind it in grey.
 """
 
 from pathlib import Path
 
-from figures.line.data import depth_text, end_label, episodes_text, read_line
+from figures.line.data import (
+    Line,
+    depth_text,
+    end_label,
+    ends_of,
+    episodes_text,
+    failed_text,
+    line_data,
+    read_line,
+)
 from figures.line.interactive import line_figure
 from figures.line.still import line_still
 from figures.style import embed, look, render, save, still
@@ -17,14 +27,32 @@ def draw_line(directory: Path) -> list[Path]:
     """Draw a landscape directory: `plot.png`, `plot.pdf` and the interactive, self-contained `plot.html`."""
     result, arrays = read_line(directory)
     fig = line_still(result, arrays)
+    ends = dict(zip(("from", "to"), ends_of(result), strict=True))
     page = render(
         "page.html.j2",
-        title=f"{look(result['from']['algorithm']).name} on {result['task']}",
+        title=f"{look(ends['from']['algorithm']).name} on {result['task']}",
         result=result,
         depth=depth_text(result),
         episodes=episodes_text(result),
-        ends={name: {"label": end_label(result[name]), **result[name]} for name in ("from", "to")},
+        notes=notes(line_data(result, arrays)),
+        ends={name: {"label": end_label(end), **end} for name, end in ends.items()},
         plot=embed(line_figure(result, arrays), "line"),
         still=still(fig),
     )
     return [*save(fig, directory / "plot"), write_text(directory / "plot.html", page)]
+
+
+def notes(line: Line) -> list[str]:
+    """What a reader must know beyond the band and the level, a sentence each."""
+    found = []
+    if line.behind:
+        found.append(
+            f"Grey: {line.behind.label}, {line.behind.verdict}, {line.behind.depth}. "
+            f"In colour: {line.behind.own_label}."
+        )
+    if line.axis.checkpoints:
+        found.append("Ticks: the checkpoints; between two of them the path is straight.")
+    if len(line.failed):
+        what = "; ".join(failed_text(line, run) for run in line.failed_runs)
+        found.append(f"Grey stretches: episodes did not finish there ({what}).")
+    return found

@@ -1,23 +1,37 @@
-"""What a landscape picture shows, read from a result directory."""
+"""What the picture of a path shows, read from a result directory."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from figures.files import Arrays, Floats, Result, damaged, floats, read_result
+from figures.line.axis import PathAxis, path_axis
 from figures.style import Look, look, number
 from smac.errors import UserError
 
-Result = dict[str, Any]
-Arrays = Mapping[str, NDArray[Any]]
-Floats = NDArray[np.float64]
-
+KINDS = ("interpolate", "trajectory", "curve", "align")
+OWN_LABELS = {"curve": "curve", "align": "aligned"}
+BEHIND_LABELS = {"curve": "straight line", "align": "as trained"}
 FIELD_LABELS = {"return": "mean return", "score": "normalised score", "success": "success rate"}
+
+
+@dataclass(frozen=True)
+class Behind:
+    """The line that a path is compared with, drawn in grey behind it."""
+
+    label: str
+    own_label: str
+    """What the path itself is called beside it."""
+    xs: Floats
+    means: Floats
+    lower: Floats
+    upper: Floats
+    success: Floats | None
+    depth: str
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -25,11 +39,14 @@ class Line:
     """What is drawn, as arrays over the points of the path."""
 
     alphas: Floats
+    xs: Floats
+    """Where the points are drawn: alpha, or training steps, or a distance; see `axis`."""
+    axis: PathAxis
     means: Floats
     lower: Floats
     upper: Floats
-    success: Floats
-    """Rate among the episodes that finished; NaN where none did."""
+    success: Floats | None
+    """Rate among the episodes that finished, NaN where none did; None for a task that tells no success."""
     finished: NDArray[np.int64]
     episodes: int
     floor: float
@@ -39,12 +56,26 @@ class Line:
     bottom: int
     """Index of the lowest point inside the path."""
     depth: float
+    depth_words: str
     look: Look
+    behind: Behind | None
 
     @property
     def failed(self) -> NDArray[np.int64]:
         """Indices of the points with at least one failed episode."""
         return np.flatnonzero(self.finished < self.episodes)
+
+    @property
+    def failed_runs(self) -> list[NDArray[np.int64]]:
+        """The same, neighbours together, so that one note can speak for all of them."""
+        return [
+            run for run in np.split(self.failed, np.flatnonzero(np.diff(self.failed) > 1) + 1) if len(run)
+        ]
+
+    @property
+    def dead(self) -> NDArray[np.int64]:
+        """Indices of the points where every episode failed."""
+        return np.flatnonzero(self.finished == 0)
 
     @property
     def ends(self) -> tuple[int, int]:
@@ -58,53 +89,94 @@ class Line:
         return int(self.means[end] >= self.means[start])
 
 
-def read_line(directory: Path) -> tuple[Result, dict[str, NDArray[Any]]]:
+def read_line(directory: Path) -> tuple[Result, Arrays]:
     """Read `result.json` and `returns.npz` of one path.
 
     Raises:
-        UserError: a file is missing or unreadable, or it is not the result of an interpolation.
+        UserError: a file is missing or unreadable, or it is not the result of a path.
     """
-    try:
-        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        with np.load(directory / "returns.npz", allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is missing: {directory} is not a finished landscape.") from None
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise UserError(f"A file in {directory} cannot be read ({error}); run the landscape again.") from None
-    if result.get("kind") != "interpolate":
-        raise UserError(f"{directory / 'result.json'} is of kind {result.get('kind')!r}, not 'interpolate'.")
-    if len(arrays["alphas"]) != len(result["analysis"]["alphas"]):
-        raise UserError(f"result.json and returns.npz in {directory} have different numbers of points.")
+    result, arrays = read_result(directory, *KINDS)
+    with damaged(directory):
+        if len(arrays["alphas"]) != len(result["analysis"]["alphas"]):
+            raise UserError(f"result.json and returns.npz in {directory} have different numbers of points.")
+        line_data(result, arrays)
     return result, arrays
 
 
 def line_data(result: Result, arrays: Arrays) -> Line:
     """Gather what is drawn from the two files' contents."""
     analysis = result["analysis"]
-    alphas, means = _floats(analysis["alphas"]), _floats(analysis["means"])
-    lower, upper = _floats(analysis["band"]).T
-    returns, successes = arrays["returns"], arrays["successes"]
-    done = np.isfinite(returns)
+    alphas, means = floats(analysis["alphas"]), floats(analysis["means"])
+    lower, upper = floats(analysis["band"]).T
+    done = np.isfinite(arrays["returns"])
     finished = done.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        success = (successes & done).sum(axis=1) / np.where(finished, finished, np.nan)
+    axis = path_axis(result)
     start, end = np.argmin(np.abs(alphas)), np.argmin(np.abs(alphas - 1))
     floor = float(min(means[start], means[end]))
     return Line(
         alphas=alphas,
+        xs=axis.place(alphas),
+        axis=axis,
         means=means,
         lower=lower,
         upper=upper,
-        success=success,
+        success=success_rates(arrays["successes"], done) if tells_success(result) else None,
         finished=finished,
-        episodes=returns.shape[1],
+        episodes=done.shape[1],
         floor=floor,
         level=floor - result["margin"]["delta"],
         bottom=int(np.argmin(np.abs(alphas - analysis["numbers"]["location"]))),
         depth=float(analysis["V"]["estimate"]),
-        look=look(result["from"]["algorithm"]),
+        depth_words=interval_text(analysis["V"]),
+        look=look(ends_of(result)[0]["algorithm"]),
+        behind=_behind(result, arrays, axis),
     )
+
+
+def tells_success(result: Result) -> bool:
+    """Whether the task knows success; results of format version 1 are all of tasks that do."""
+    return "fields" not in result or "success" in result["fields"]
+
+
+def success_rates(successes: NDArray[np.bool_], finished: NDArray[np.bool_]) -> Floats:
+    """Rates over the last axis among the finished episodes; NaN where none finished."""
+    count = finished.sum(axis=-1)
+    rates: Floats = (successes & finished).sum(axis=-1) / np.where(count, count, np.nan)
+    return rates
+
+
+def _behind(result: Result, arrays: Arrays, axis: PathAxis) -> Behind | None:
+    """The straight line behind a curve, or the line as trained behind an aligned one."""
+    straight = result.get("straight")
+    if straight is None:
+        return None
+    analysis = straight["analysis"]
+    lower, upper = floats(analysis["band"]).T
+    return Behind(
+        label=straight.get("label", BEHIND_LABELS.get(result["kind"], "straight line")),
+        own_label=OWN_LABELS.get(result["kind"], "path"),
+        xs=axis.place(floats(analysis["alphas"])),
+        means=floats(analysis["means"]),
+        lower=lower,
+        upper=upper,
+        success=success_rates(arrays["straight_successes"], np.isfinite(arrays["straight_returns"]))
+        if tells_success(result) and "straight_successes" in arrays
+        else None,
+        depth=f"V = {interval_text(analysis['V'])}",
+        verdict=analysis["verdict"],
+    )
+
+
+def ends_of(result: Result) -> tuple[Result, Result]:
+    """The checkpoints at alpha = 0 and at alpha = 1."""
+    if "from" in result:
+        return result["from"], result["to"]
+    return result["checkpoints"][0], result["checkpoints"][-1]
+
+
+def field_label(result: Result) -> str:
+    """What the y axis shows, in words."""
+    return FIELD_LABELS[result.get("field", "return")]
 
 
 def end_label(end: Result) -> str:
@@ -129,9 +201,19 @@ def episodes_text(result: Result) -> str:
     return f"{used} episodes per point" + (f" ({dropped} failed and left out)" if dropped else "")
 
 
+def failed_text(line: Line, run: NDArray[np.int64]) -> str:
+    """`2 of 8 failed` at one point, `2 to 8 of 8 failed` at neighbouring ones."""
+    counts = line.episodes - line.finished[run]
+    least, most = int(counts.min()), int(counts.max())
+    return f"{least}{f' to {most}' if most > least else ''} of {line.episodes} failed"
+
+
 def y_range(line: Line) -> tuple[float, float]:
     """Limits that hold the band, the level and the words under both."""
-    values = np.concatenate([line.means, line.lower, line.upper, [line.level]])
+    curves = [line.means, line.lower, line.upper]
+    if line.behind:
+        curves += [line.behind.means, line.behind.lower, line.behind.upper]
+    values = np.concatenate([*curves, [line.level]])
     values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
     room = (high - low) or 1.0
@@ -147,17 +229,12 @@ def common_range(lines: Sequence[tuple[Result, Arrays]]) -> tuple[float, float]:
 def depth_path(line: Line) -> tuple[list[float], list[float]]:
     """From the lower end level to above the bottom, then straight down: the second stretch is V long."""
     start, end = line.ends
-    x_end = line.alphas[start if line.means[start] <= line.means[end] else end]
-    x_bottom = line.alphas[line.bottom]
+    x_end = line.xs[start if line.means[start] <= line.means[end] else end]
+    x_bottom = line.xs[line.bottom]
     return [x_end, x_bottom, x_bottom], [line.floor, line.floor, line.means[line.bottom]]
 
 
-def neighbourhood(alphas: Floats, index: int) -> tuple[float, float]:
+def neighbourhood(xs: Floats, index: int) -> tuple[float, float]:
     """Half-way to the neighbours of a point on either side."""
-    edges = np.concatenate([alphas[:1], (alphas[1:] + alphas[:-1]) / 2, alphas[-1:]])
+    edges = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
     return float(edges[index]), float(edges[index + 1])
-
-
-def _floats(values: list[Any]) -> Floats:
-    """Numbers from JSON, where an unknown value is null."""
-    return np.array(values, dtype=np.float64)

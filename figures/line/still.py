@@ -8,19 +8,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures.files import Arrays, Result
 from figures.line.data import (
-    FIELD_LABELS,
-    Arrays,
+    Behind,
     Line,
-    Result,
     common_range,
     depth_path,
     depth_text,
     end_label,
+    ends_of,
     episodes_text,
+    failed_text,
+    field_label,
     line_data,
     neighbourhood,
     read_line,
+    tells_success,
     y_range,
 )
 from figures.style import GREY, INK, VERDICT_COLORS, look, number, paper, save
@@ -30,7 +33,7 @@ def line_still(result: Result, arrays: Arrays) -> Figure:
     """One landscape."""
     with paper():
         fig = Figure(figsize=(4.6, 3.3), layout="constrained")
-        ax, success_ax = line_axes(fig)
+        ax, success_ax = line_axes(fig, success=tells_success(result))
         draw_on(ax, success_ax, result, arrays)
         fig.align_ylabels()
     return fig
@@ -42,7 +45,7 @@ def lines_still(lines: Sequence[tuple[Result, Arrays]]) -> Figure:
         fig = Figure(figsize=(3.5 * len(lines), 2.9), layout="constrained")
         parts = np.atleast_1d(np.asarray(fig.subfigures(1, len(lines), wspace=0.06)))
         for part, (result, arrays) in zip(parts, lines, strict=True):
-            ax, success_ax = line_axes(part)
+            ax, success_ax = line_axes(part, success=tells_success(result))
             draw_on(ax, success_ax, result, arrays)
             ax.set_ylim(common_range(lines))
             part.align_ylabels()
@@ -54,37 +57,60 @@ def draw_lines(directories: Sequence[Path], stem: Path) -> list[Path]:
     return save(lines_still([read_line(directory) for directory in directories]), stem)
 
 
-def line_axes(fig: Any) -> tuple[Axes, Axes]:
-    """The two panels of one landscape, returns above a thin success strip, in a figure or subfigure."""
+def line_axes(fig: Any, *, success: bool = True) -> tuple[Axes, Axes | None]:
+    """The panels of one landscape in a figure or subfigure: returns above a thin strip of success."""
+    if not success:
+        return fig.subplots(), None
     ax, success_ax = fig.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [5, 1]})
     return ax, success_ax
 
 
-def draw_on(ax: Axes, success_ax: Axes, result: Result, arrays: Arrays) -> None:
+def draw_on(ax: Axes, success_ax: Axes | None, result: Result, arrays: Arrays) -> None:
     """Draw one landscape with matplotlib into two axes that share x; call it inside `style.paper()`."""
     line = line_data(result, arrays)
     color = line.look.color
-    ax.fill_between(line.alphas, line.lower, line.upper, color=color, alpha=0.2, linewidth=0)
-    ax.plot(line.alphas, line.means, color=color, zorder=3, marker=".", markersize=3.5)
+    if line.behind:
+        _draw_behind(ax, line, line.behind)
+    ax.fill_between(line.xs, line.lower, line.upper, color=color, alpha=0.2, linewidth=0)
+    ax.plot(line.xs, line.means, color=color, zorder=3, marker=".", markersize=3.5)
     for index, face in zip(line.ends, ("white", color), strict=True):
-        ax.plot(line.alphas[index], line.means[index], "o", ms=6.5, mfc=face, mec=color, mew=1.6, zorder=5)
+        ax.plot(line.xs[index], line.means[index], "o", ms=6.5, mfc=face, mec=color, mew=1.6, zorder=5)
     _draw_level(ax, line, result["margin"]["delta"])
     if line.depth > 0:
         _draw_depth(ax, line)
     _draw_failures(ax, line)
     ax.set_ylim(y_range(line))
-    ax.set_ylabel(FIELD_LABELS[result["field"]])
-    ax.tick_params(axis="x", length=0, labelbottom=False)
-    _draw_title(ax, result)
-    _draw_success(success_ax, line, result)
+    ax.set_ylabel(field_label(result))
+    _draw_title(ax, result, line)
+    if success_ax is not None:
+        ax.tick_params(axis="x", length=0, labelbottom=False)
+        _draw_success(success_ax, line)
+    _draw_x_axis(ax if success_ax is None else success_ax, line, result)
 
 
-def _draw_title(ax: Axes, result: Result) -> None:
-    """The method and verdict at the left, the numbers it rests on at the right."""
+def _draw_behind(ax: Axes, line: Line, behind: Behind) -> None:
+    """What the path is compared with, in grey, and both named above with their depths."""
+    ax.fill_between(behind.xs, behind.lower, behind.upper, color=GREY, alpha=0.16, linewidth=0, zorder=0.8)
+    (grey,) = ax.plot(behind.xs, behind.means, color=GREY, linewidth=1.2, dashes=(3, 1.5), zorder=2.8)
+    (own,) = ax.plot([], [], color=line.look.color, marker=".", markersize=3.5)
+    names = [f"{behind.own_label}: V = {line.depth_words}", f"{behind.label}: {behind.depth}"]
+    legend = ax.legend(
+        [own, grey], names, loc="lower left", bbox_to_anchor=(-0.01, 1.01), ncols=2, frameon=False,
+        fontsize=7.5, handlelength=1.6, columnspacing=1.4, borderaxespad=0, handletextpad=0.5,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _draw_title(ax: Axes, result: Result, line: Line) -> None:
+    """The method and verdict at the left, the numbers it rests on at the right or in the legend below."""
     verdict = result["analysis"]["verdict"]
-    name = look(result["from"]["algorithm"]).name
-    left = ax.set_title(f"{name}: {verdict}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict])
-    right = ax.set_title(depth_text(result), loc="right", fontsize=8)
+    name = look(ends_of(result)[0]["algorithm"]).name
+    pad = 20.0 if line.behind else None
+    left = ax.set_title(
+        f"{name}: {verdict}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict], pad=pad
+    )
+    right = ax.set_title("" if line.behind else depth_text(result), loc="right", fontsize=8, pad=pad)
     for title in (left, right):
         title.set_parse_math(False)
 
@@ -110,7 +136,7 @@ def _draw_level(ax: Axes, line: Line, delta: float) -> None:
 
 def _draw_depth(ax: Axes, line: Line) -> None:
     """A dotted path from the lower end to above the bottom and down to it, and the depth in words."""
-    x, y = line.alphas[line.bottom], line.means[line.bottom]
+    x, y = line.xs[line.bottom], line.means[line.bottom]
     ax.plot(*depth_path(line), color=INK, linewidth=0.8, dashes=(1, 1.6), zorder=4)
     ax.plot(x, y, "v", ms=5, mfc="white", mec=INK, mew=0.9, zorder=6)
     base = np.nanmin([y, line.lower[line.bottom]])
@@ -128,42 +154,51 @@ def _draw_depth(ax: Axes, line: Line) -> None:
 
 
 def _draw_failures(ax: Axes, line: Line) -> None:
-    """Hatch the stretch around every point where an episode failed, and say how many did."""
+    """Hatch the stretch around every point where an episode failed, closer where all did, and count."""
     for index in line.failed:
-        left, right = neighbourhood(line.alphas, index)
-        ax.axvspan(left, right, facecolor="none", edgecolor="#b0b0b0", hatch="/////", linewidth=0, zorder=1)
+        left, right = neighbourhood(line.xs, index)
+        color, hatch = ("#8a8a8a", "xxxxx") if index in line.dead else ("#b0b0b0", "/////")
+        ax.axvspan(left, right, facecolor="none", edgecolor=color, hatch=hatch, linewidth=0, zorder=1)
+    for run in line.failed_runs:
         ax.annotate(
-            f"{line.episodes - line.finished[index]} of {line.episodes} failed",
-            (line.alphas[index], 0.985),
+            failed_text(line, run),
+            (float(line.xs[run[[0, -1]]].mean()), 0.985),
             xycoords=("data", "axes fraction"),
             rotation=90,
             ha="center",
             va="top",
-            fontsize=6,
+            fontsize=7,
             color=GREY,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
             zorder=2,
         )
 
 
-def _draw_success(ax: Axes, line: Line, result: Result) -> None:
-    """The thin strip below: success rate, and the two checkpoints named on the alpha axis."""
-    ax.fill_between(line.alphas, 0, line.success, color=line.look.color, alpha=0.2, linewidth=0)
-    ax.plot(line.alphas, line.success, color=line.look.color, linewidth=1.1)
+def _draw_success(ax: Axes, line: Line) -> None:
+    """The thin strip below: success rate."""
+    assert line.success is not None
+    ax.fill_between(line.xs, 0, line.success, color=line.look.color, alpha=0.2, linewidth=0)
+    ax.plot(line.xs, line.success, color=line.look.color, linewidth=1.1)
+    if line.behind and line.behind.success is not None:
+        ax.plot(line.behind.xs, line.behind.success, color=GREY, linewidth=0.9, dashes=(3, 1.5))
     ax.set_ylim(0, 1.08)
     ax.set_yticks([0, 1])
     ax.set_ylabel("success")
-    ticks = [0, 0.25, 0.5, 0.75, 1]
-    ax.set_xticks(
-        ticks, [f"0\n{end_label(result['from'])}", "0.25", "0.5", "0.75", f"1\n{end_label(result['to'])}"]
-    )
+
+
+def _draw_x_axis(ax: Axes, line: Line, result: Result) -> None:
+    """Ticks, the two checkpoints named under theirs, and what every point rests on."""
+    words = list(line.axis.words)
+    for i, end in zip((0, -1), ends_of(result), strict=True):
+        words[i] = f"{words[i]}\n{end_label(end)}"
+    ax.set_xticks(line.axis.positions.tolist(), words)
     for text in ax.get_xticklabels():
         text.set_parse_math(False)
     confidence = 100 * result["analysis"]["confidence"]
     ax.set_xlabel(
-        f"α\n{episodes_text(result)}, {confidence:g} % simultaneous band",
+        f"{line.axis.label}\n{episodes_text(result)}, {confidence:g} % simultaneous band",
         labelpad=-9,
         linespacing=1.5,
     )
-    pad = 0.03 * float(np.ptp(line.alphas))
-    ax.set_xlim(line.alphas.min() - pad, line.alphas.max() + pad)
+    pad = 0.03 * float(np.ptp(line.xs))
+    ax.set_xlim(line.xs.min() - pad, line.xs.max() + pad)

@@ -16,12 +16,14 @@ over, and then no verdict of "connected" or "monotone" is given: what was droppe
 | `valley` | how deep the valley is without the bias of a minimum; bounds on its width and area |
 | `monotonicity` | does the return ever fall, does it rise overall |
 | `path` | all of it for one path, with verdicts |
+| `adaptive` | the same with episodes only where they are needed |
 | `methods` | all of it for a method, with training runs as the unit |
 | `seeds`, `comparison` | scalars over training runs: IQM, profiles, probability of improvement |
 | `cliffs` | does one step lose a large share of what was gained |
 | `truths`, `doctor` | how often this installation is right where the truth is known |
 """
 
+from landscape.statistics.adaptive import Adaptive, AdaptiveReport, Stage, analyse_stages
 from landscape.statistics.bounds import (
     Bounds,
     Interval,
@@ -60,6 +62,8 @@ from landscape.statistics.valley import SPLITS, CrossfitValley, crossfit, crossf
 __all__ = [
     "SPLITS",
     "TRUTHS",
+    "Adaptive",
+    "AdaptiveReport",
     "Aggregate",
     "Array",
     "Bounds",
@@ -76,12 +80,14 @@ __all__ = [
     "PathNumbers",
     "PathReport",
     "Profile",
+    "Stage",
     "Strata",
     "SuccessOrFailure",
     "Truth",
     "aggregate",
     "analyse_path",
     "analyse_seeds",
+    "analyse_stages",
     "arc_length_average",
     "below",
     "calibrate",

@@ -6,7 +6,9 @@ from landscape.study.charts import Chart, Choice, View
 from landscape.study.common import Incomplete, Margin, Study, failures, fields_of
 from landscape.study.curve import CurveStudy, curve
 from landscape.study.interpolation import Interpolation, interpolate
+from landscape.study.pairs import look_up
 from landscape.study.plane import PlaneStudy, plane
+from landscape.study.report import ConnectivityReport, report
 from landscape.study.search import Search
 from landscape.study.trajectory import Trajectory, trajectory
 
@@ -14,6 +16,7 @@ __all__ = [
     "AlignmentStudy",
     "Chart",
     "Choice",
+    "ConnectivityReport",
     "CurveStudy",
     "Evaluation",
     "Incomplete",
@@ -29,6 +32,8 @@ __all__ = [
     "failures",
     "fields_of",
     "interpolate",
+    "look_up",
     "plane",
+    "report",
     "trajectory",
 ]

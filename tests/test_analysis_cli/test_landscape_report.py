@@ -11,6 +11,7 @@ from support import described, run, small_agent
 from analysis_cli import landscape
 from analysis_cli.studies import doctor as command
 from landscape.store import Store
+from landscape.study import doctor as evaluator
 from landscape.study.doctor import Check, check_evaluator
 from smac.checkpoint import save_checkpoint
 
@@ -156,7 +157,18 @@ def test_doctor_tells_a_sound_installation_from_a_broken_one(tmp_path, capsys, m
     assert "NOT right: one is one: 3 of 25 returns differ" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_the_evaluator_of_this_machine_is_sound():
     checks = check_evaluator()
     assert len(checks) == 6
     assert all(check.holds for check in checks), checks
+
+
+def test_the_doctor_sees_one_bit(tmp_path):
+    """Without the second worker, which takes seconds to start; the same line with one return changed."""
+    short = evaluator._Line(evaluator.TASKS[1])
+    fresh = short.play(evaluator._EVALUATION)
+    assert evaluator._resumed(short, fresh, tmp_path) == evaluator._ends(short, fresh, tmp_path) == ""
+    fresh.returns[0, 1] = np.nextafter(fresh.returns[0, 1], 0)
+    assert evaluator._resumed(short, fresh, tmp_path) == "1 of 25 returns differ"
+    assert "other returns" in evaluator._ends(short, fresh, tmp_path)

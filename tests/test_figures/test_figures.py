@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made import ALPHAS, HOSTILE, landscape, sentence
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -18,75 +19,6 @@ from figures.line.interactive import line_figure
 from figures.line.still import draw_on, line_axes
 from smac.errors import UserError
 from smac.files import write_text
-
-HOSTILE = "<script>alert('x')</script> $a_1$ & co"
-ALPHAS = np.round(np.linspace(0, 1, 11), 10)
-
-
-def sentence(name: str, verdict: str) -> str:
-    return f"{verdict.capitalize()}: the return from offline {name} to online SAC is < or > 9, at alpha 0.50."
-
-
-def landscape(
-    directory: Path, algorithm: str = "cal_ql", verdict: str = "valley", *, failed: bool = False
-) -> Path:
-    """A landscape directory with negative returns, a dip in the middle and, if asked, failed episodes."""
-    rng = np.random.default_rng(3)
-    dip = 90.0 if verdict == "valley" else 0.0
-    means = -90 + 40 * ALPHAS - dip * np.exp(-(((ALPHAS - 0.5) / 0.15) ** 2))
-    returns = means[:, None] + rng.normal(0, 5, (len(ALPHAS), 8))
-    if failed:
-        returns[3, :2] = np.nan
-        returns[7] = np.nan
-    known = np.isfinite(returns).all(axis=1)
-    measured = np.where(known, np.nan_to_num(returns).mean(axis=1), np.nan)
-    depth = max(0.0, min(measured[0], measured[-1]) - float(np.nanmin(measured)))
-    interval = {"estimate": depth, "lower": max(0.0, depth - 7), "upper": depth + 7}
-    end = {
-        "path": f"runs/{HOSTILE}/actor",
-        "algorithm": algorithm,
-        "moment": "offline",
-        "step": 50_000,
-        "seed": 0,
-    }
-    analysis = {
-        "alphas": ALPHAS.tolist(),
-        "means": [float(m) if k else None for m, k in zip(measured, known, strict=True)],
-        "band": [
-            [m - 6, m + 6] if k else [None, None] for m, k in zip(measured.tolist(), known, strict=True)
-        ],
-        "numbers": {"location": float(ALPHAS[np.nanargmin(measured)])},
-        "V": interval,
-        "DD": interval,
-        "verdict": verdict,
-        "monotone": "monotone" if verdict == "connected" else "not monotone",
-        "episodes_used": 8,
-        "episodes_dropped": 0,
-        "confidence": 0.95,
-    }
-    result = {
-        "kind": "interpolate",
-        "task": "pointmaze-umaze",
-        "from": end,
-        "to": {**end, "algorithm": "sac", "moment": "online", "step": None, "seed": None},
-        "field": "return",
-        "margin": {"delta": 9.0, "source": "5 % of the task's score range"},
-        "analysis": analysis,
-        "sentence": sentence(algorithm, verdict),
-        "versions": {"torch": "2.13.0"},
-        "command": f"landscape interpolate {algorithm} & co",
-    }
-    directory.mkdir(parents=True)
-    (directory / "result.json").write_text(json.dumps(result))
-    np.savez(
-        directory / "returns.npz",
-        alphas=ALPHAS,
-        returns=returns,
-        episode_seeds=np.arange(8),
-        lengths=np.full(returns.shape, 100),
-        successes=returns > -100,
-    )
-    return directory
 
 
 def run(directory: Path, algorithm: str, rows: list[tuple]) -> Path:
@@ -256,7 +188,7 @@ def test_torn_returns_are_told(tmp_path, kept):
 def test_other_results_are_refused(tmp_path):
     directory = landscape(tmp_path / "land")
     (directory / "result.json").write_text('{"kind": "plane"}')
-    with pytest.raises(UserError, match="of kind 'plane', not 'interpolate'"):
+    with pytest.raises(UserError, match="of kind 'plane', not 'interpolate' or"):
         files.read_line(directory)
 
 

@@ -1,0 +1,90 @@
+"""`landscape reproduce`: the paper's figures and tables from runs of one's own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from analysis_cli.console import command_line, console, wrote
+from figures.paper import FIGURES, PRESETS, Step
+from smac.errors import UserError
+from smac.files import new_directory, read_json, write_json
+from smac.provenance import versions
+
+PLAN = "reproduction.json"
+TAKES_WORKERS = ("data collect", "transfer", "trajectory", "report", "plane")
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Run what a figure of the paper needs, and draw it. The same command again goes on where it was."""
+
+    name: Annotated[str, tyro.conf.Positional]
+    """Of the figure: transfer, connectivity, fig1, fig2, ablation, or all."""
+    preset: Literal["smoke", "cpu", "gpu"] = "cpu"
+    """How large: `smoke` shows in minutes that all of it runs and means nothing else, `cpu` takes hours on a
+    few cores, `gpu` is for a machine with one."""
+    workers: int = os.cpu_count() or 1
+    """Processes at a time."""
+    out: Path | None = None
+    """Directory of all runs of this preset, shared by the figures; default: runs/reproduce-<preset>."""
+
+    def run(self) -> None:
+        if self.name != "all" and self.name not in FIGURES:
+            raise UserError(f"there is no figure {self.name!r}; there are {', '.join(FIGURES)}, and all")
+        if self.workers < 1:
+            raise UserError(f"--workers must be at least 1, got {self.workers}")
+        preset = PRESETS[self.preset]
+        root = self.out or Path("runs") / f"reproduce-{self.preset}"
+        _begin(root, self.preset)
+        figures = list(FIGURES.values()) if self.name == "all" else [FIGURES[self.name]]
+        for figure in figures:
+            console.print(f"[bold]{figure.name}[/bold]: {figure.shows}")
+            steps = figure.steps(preset)
+            for k, step in enumerate(steps, 1):
+                if not (root / step.done).exists():
+                    _carry_out(step, root, self.workers, f"{figure.name} {k}/{len(steps)}")
+            pictures = figure.draw(root, preset)
+            about = {
+                "figure": figure.name,
+                "shows": figure.shows,
+                "preset": self.preset,
+                "command": command_line("landscape"),
+                "commands": [shlex.join(step.words) for step in steps],
+                "versions": versions(),
+            }
+            write_json(root / "figures" / figure.name / "made.json", about)
+            for path in pictures:
+                wrote(path)
+
+
+def _begin(root: Path, preset: str) -> None:
+    """UserError if the directory belongs to something else or to another preset."""
+    plan = root / PLAN
+    if plan.exists():
+        before = read_json(plan)["preset"]
+        if before != preset:
+            raise UserError(f"{root}: holds the preset {before}, not {preset}; choose another --out")
+    else:
+        new_directory(root)
+        write_json(plan, {"preset": preset})
+
+
+def _carry_out(step: Step, root: Path, workers: int, place: str) -> None:
+    """Run a command in this process, as it would run if it were typed."""
+    words = [str(root / word[2:]) if word.startswith("./") else word for word in step.words]
+    if any(" ".join(words[1:]).startswith(command) for command in TAKES_WORKERS):
+        words += ["--workers", str(workers)]
+    console.print(f"{place}: {shlex.join(words)}", markup=False)
+    program, *arguments = words
+    parse = import_module(f"analysis_cli.{program}").parse  # which import this module in turn
+    try:
+        parse(arguments).run()
+    except UserError as error:
+        raise UserError(f"`{shlex.join(words)}`: {error}") from error

@@ -1,0 +1,93 @@
+"""`landscape doctor`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from analysis_cli.console import console, progress, wrote
+from landscape.statistics import Calibration, Case, calibrate
+from landscape.study.doctor import Check, Diagnosis, check_evaluator
+from smac.errors import UserError
+from smac.files import write_json
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Measure how often this installation is right, where the truth is known; status 1 if it is not.
+
+    The statistics get samples of analytic landscapes, the evaluator plays short lines in several ways that
+    must come to the same.
+    """
+
+    repeats: int = 200
+    """Samples of every landscape; the errors of the measured rates shrink with their square root."""
+    episodes: int = 20
+    """Episodes per point of the samples."""
+    seed: int = 0
+    """Seed of the samples."""
+    out: Path | None = None
+    """JSON file to write everything to."""
+
+    def run(self) -> None:
+        if self.out and self.out.exists():
+            raise UserError(f"{self.out}: already exists; choose another --out")
+        with progress("landscapes") as show:
+            found = calibrate(episodes=(self.episodes,), repeats=self.repeats, seed=self.seed, progress=show)
+        with progress("evaluator") as show:
+            diagnosis = Diagnosis(found, check_evaluator(progress=show))
+        console.print(cases_table(found))
+        console.print(checks_table(diagnosis.checks))
+        console.print(diagnosis.sentence, style="bold", markup=False)
+        if self.out:
+            wrote(write_json(self.out, diagnosis.to_json()))
+        if diagnosis.failures:
+            sys.exit(1)
+
+
+def cases_table(found: Calibration) -> Table:
+    """A row per landscape; rates are in percent, each with its Monte Carlo standard error."""
+    held, missed = f"{100 * found.confidence:g} %", f"{100 * (1 - found.confidence):.3g} %"
+    columns = {"truth": "", "V": "", "V error": "≈ 0", "band": f"≥ {held}", "V held": f"≥ {held}"}
+    columns |= {"wrong": f"≤ {missed}", "p_mono": f"≤ {missed}"}
+    table = Table(
+        *(f"{name}\n{promise}" for name, promise in columns.items()),
+        title=f"{found.repeats} samples of {found.cases[0].episodes} episodes",
+        caption="band, V held: how often the truth is inside; wrong: verdicts on V or DD; p_mono: rejections "
+        f"at {missed}, in brackets where that is right. Errors in up to {100 * found.allowed:.1f} % may be "
+        "chance.",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for case in found.cases:
+        name = case.truth.replace(", ", ",\n")
+        table.add_row(name, f"{case.V:.1f}", bias(case, found.repeats), *rates(case, found.repeats))
+    return table
+
+
+def bias(case: Case, repeats: int) -> str:
+    """Mean error of the cross-fitted depth, with its Monte Carlo standard error."""
+    return f"{case.V_crossfit_bias:+.1f}±{case.V_crossfit_sd / math.sqrt(repeats):.1f}"
+
+
+def rates(case: Case, repeats: int) -> list[str]:
+    """Coverage of band and V, the most frequent wrong verdict, and rejections by the test of monotonicity."""
+
+    def share(value: float) -> str:
+        return f"{100 * value:.1f}±{100 * math.sqrt(value * (1 - value) / repeats):.1f}"
+
+    wrong = max(case.false_valley, case.false_connected, case.false_not_monotone, case.false_monotone)
+    rejected = share(case.rejected) if case.DD == 0 else f"({share(case.rejected)})"
+    return [share(case.band), share(case.coverage["V"]), share(wrong), rejected]
+
+
+def checks_table(checks: tuple[Check, ...]) -> Table:
+    table = Table("evaluator", "")
+    for check in checks:
+        table.add_row(check.name, "yes" if check.holds else f"NO: {check.found}")
+    return table

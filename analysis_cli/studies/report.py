@@ -1,0 +1,120 @@
+"""`landscape report`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.table import Table
+
+from analysis_cli.console import command_line, console, progress, wrote
+from analysis_cli.studies.played import Played
+from figures.line import draw_line
+from figures.report import draw_report
+from figures.report.data import read_report
+from figures.report.tables import METHOD_COLUMNS, method_rows
+from landscape.study import Incomplete, interpolate
+from landscape.study.pairs import Line, Missing, Pair, look_up, read_pair
+from landscape.study.report import report
+from smac.errors import UserError
+
+PAIRS = "pairs"
+
+
+@dataclass(frozen=True)
+class Report:
+    """How well are offline and online checkpoints of some methods connected, over training seeds?
+
+    Runs of `smac finetune` are interpolated first, seed by seed; results that exist are read. The options
+    about episodes are for these runs.
+    """
+
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Results of `landscape interpolate` (also of trajectory, curve, align and plane, for the same pairs),
+    runs of `smac finetune`, or matrices of `smac transfer`."""
+    points: int = 21
+    """Points on every line, both checkpoints among them."""
+    margin: float | None = None
+    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    confidence: float = 0.95
+    """Of the intervals, the bands, and the verdicts."""
+    played: Played = field(default_factory=Played)
+
+    def run(self) -> None:
+        if not self.inputs:
+            raise UserError("name at least one result of `landscape interpolate` or run of `smac finetune`")
+        finished = self.played.out and (self.played.out / "report.json").exists()
+        if finished:
+            raise UserError(f"{self.played.out}: holds a finished report; choose another --out")
+        with self.played.study(self) as out:
+            found = look_up(self.inputs)
+            pairs, failed = self._interpolate(found.lines, out)
+            result = report(
+                [*found.pairs, *pairs],
+                beside=found.beside,
+                missing=[*found.missing, *failed],
+                seed=self.played.seed,
+            )
+            written = result.write(out, command_line("landscape"))
+            pictures = draw_report(out)
+            print_report(out)
+            for path in (written, *pictures):
+                wrote(path)
+
+    def _interpolate(self, lines: Sequence[Line], out: Path) -> tuple[list[Pair], list[Missing]]:
+        """The lines of runs, but for those an earlier attempt has left; what failed is told, not dropped."""
+        pairs, failed, shares = [], list[Missing](), list[Incomplete]()
+        for line, directory in zip(lines, _directories(lines, out), strict=True):
+            try:
+                if not (directory / "result.json").exists():
+                    self._evaluate(line, directory, out)
+                pairs.append(read_pair(directory))
+            except Incomplete as share:
+                shares.append(share)
+            except UserError as error:
+                failed.append(Missing(str(line.run / f"seed-{line.seed}"), str(error)))
+        if shares:
+            raise shares[0]
+        return pairs, failed
+
+    def _evaluate(self, line: Line, directory: Path, out: Path) -> None:
+        with progress(f"{line.run.name}, seed {line.seed}") as show:
+            result = interpolate(
+                line.start,
+                line.end,
+                points=self.points,
+                margin=self.margin,
+                confidence=self.confidence,
+                evaluation=self.played.evaluation(out),
+                progress=show,
+            )
+        result.write(directory, command_line("landscape"))
+        draw_line(directory)
+
+
+def _directories(lines: Sequence[Line], out: Path) -> list[Path]:
+    """Where the result of each line goes; runs of one name also bear their parent's, and a number."""
+    runs = list(dict.fromkeys(line.run for line in lines))
+    count = Counter(run.name for run in runs)
+    names = {
+        run: run.name if count[run.name] == 1 else f"{run.resolve().parent.name}-{run.name}-{k}"
+        for k, run in enumerate(runs, start=1)
+    }
+    return [out / PAIRS / f"{names[line.run]}-seed-{line.seed}" for line in lines]
+
+
+def print_report(directory: Path) -> None:
+    """The method table, what to know, and the headline."""
+    found = read_report(directory)
+    table = Table(*METHOD_COLUMNS, title=found["task"])
+    table.columns[0].no_wrap = True
+    for row in method_rows(found):
+        table.add_row(*row)
+    console.print(table)
+    for flag in found["flags"]:
+        console.print(f"note: {flag}", markup=False)
+    console.print(found["headline"], style="bold", markup=False)

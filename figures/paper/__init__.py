@@ -1,0 +1,25 @@
+"""The paper's figures and tables, each with the commands that it needs and what is drawn from them."""
+
+from figures.paper import ablation, connectivity, fig1, fig2, transfer
+from figures.paper.plan import PaperFigure, Step
+from figures.paper.presets import PRESETS, Preset
+
+FIGURES = {
+    figure.name: figure
+    for figure in (
+        PaperFigure(
+            "transfer", "learning curves across the switch (C1 to C3)", transfer.steps, transfer.draw
+        ),
+        PaperFigure(
+            "connectivity",
+            "verdicts on the line and along the path that was taken (C4, C5)",
+            connectivity.steps,
+            connectivity.draw,
+        ),
+        PaperFigure("fig1", "reward surfaces (C6)", fig1.steps, fig1.draw),
+        PaperFigure("fig2", "size of the dataset (C7)", fig2.steps, fig2.draw),
+        PaperFigure("ablation", "what each part of SMAC is worth (C8)", ablation.steps, ablation.draw),
+    )
+}
+
+__all__ = ["FIGURES", "PRESETS", "PaperFigure", "Preset", "Step"]

@@ -1,0 +1,96 @@
+"""`fig2`: does more data of a weaker policy close the gap? Dip against the size of the dataset."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from figures.paper.plan import Step
+from figures.paper.presets import Preset
+from figures.paper.transfer import interval, matrix_words, number
+from figures.style import look, paper, save
+from smac.files import read_json, write_json, write_text
+
+METHODS = ("smac", "cal_ql")
+
+
+def dataset_of(label: str, size: float) -> str:
+    """The dataset with this share of the episodes; shares are nested."""
+    return f"reproduce/{label}-weak-v0" if size == 1.0 else f"reproduce/{label}-weak-{size * 1000:04.0f}-v0"
+
+
+def steps(preset: Preset) -> list[Step]:
+    found = []
+    for benchmark in preset.benchmarks:
+        whole = dataset_of(benchmark.label, 1.0)
+        collect = f"smac data collect --task {benchmark.task} --dataset {whole} {benchmark.weak} --out ./data"
+        found.append(Step(tuple(shlex.split(collect)), f"data/{whole}/data/metadata.json"))
+        for size in preset.sizes:
+            dataset = dataset_of(benchmark.label, size)
+            if size != 1.0:
+                subset = f"smac data subset ./data/{whole} --fraction {size} --dataset {dataset} --out ./data"
+                found.append(Step(tuple(shlex.split(subset)), f"data/{dataset}/data/metadata.json"))
+            out = f"fig2/{benchmark.label}/{size:g}"
+            words = matrix_words(
+                benchmark, preset, offline=METHODS, online=["sac"], dataset=dataset, out=f"./{out}"
+            )
+            found.append(Step(words, f"{out}/transfer.json"))
+    return found
+
+
+def draw(root: Path, preset: Preset) -> list[Path]:
+    """Dip of the score and offline success against transitions in the dataset, per method."""
+    out, written = root / "figures" / "fig2", []
+    for benchmark in preset.benchmarks:
+        rows = []
+        for size in preset.sizes:
+            task = read_json(root / "fig2" / benchmark.label / f"{size:g}" / "transfer.json")
+            metadata = read_json(root / "data" / dataset_of(benchmark.label, size) / "data" / "metadata.json")
+            for a in METHODS:
+                rows.append({
+                    "method": a, "share": size, "episodes": metadata["total_episodes"],
+                    "transitions": metadata["total_steps"],
+                    "dip": number(task, f"{a}-sac", "switch/dip"),
+                    "offline success": task["offline"][a]["over_seeds"]["success"],
+                })  # fmt: skip
+        with paper():
+            fig = _curves(rows)
+            written += save(fig, out / benchmark.label)
+            plt.close(fig)
+        lines = ["| method | transitions | offline success | dip of the score |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| {look(row['method']).name} | {row['transitions']} | {interval(row['offline success'])} "
+            f"| {interval(row['dip'])} |"
+            for row in rows
+        ]
+        about = {"preset": preset.name, "task": benchmark.task, "seeds": preset.seeds, "rows": rows}
+        written += [
+            write_json(out / f"{benchmark.label}.json", about),
+            write_text(out / f"{benchmark.label}.md", "\n".join(lines) + "\n"),
+        ]
+    return written
+
+
+def _curves(rows: list[dict]) -> plt.Figure:
+    fig, axes = plt.subplots(1, 2, figsize=(5.6, 2.2), sharex=True)
+    for ax, name in zip(axes, ("offline success", "dip"), strict=True):
+        for a in METHODS:
+            own = [row for row in rows if row["method"] == a]
+            x = np.array([row["transitions"] for row in own], dtype=float)
+            mean, low, high = (
+                np.array([row[name][part] for row in own], dtype=float) for part in ("mean", "low", "high")
+            )
+            ax.fill_between(x, low, high, color=look(a).color, alpha=0.18, lw=0)
+            ax.plot(x, mean, "o-", color=look(a).color, ms=4, lw=1.5, label=look(a).name)
+        ax.set_xscale("log")
+        ax.set_xlabel("transitions in the dataset")
+        ax.set_ylabel(name if name != "dip" else "dip of the score")
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylim(-0.03, 1.05)
+    axes[1].set_ylim(bottom=-0.02)
+    axes[0].legend(frameon=False)
+    fig.tight_layout()
+    return fig

@@ -1,0 +1,132 @@
+"""What a report shows, read from `report.json`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from figures.style import Look, look, number
+from smac.errors import UserError
+from smac.files import read_json
+
+Report = dict[str, Any]
+Floats = NDArray[np.float64]
+DASHES: tuple[tuple[float, ...], ...] = ((), (4.5, 1.4), (1.2, 1.2), (6, 1.4, 1.2, 1.4))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small multiple: the path of a training seed, or the mean path over seeds."""
+
+    title: str
+    verdict: str
+    alphas: Floats
+    means: Floats
+    lower: Floats
+    """NaN where nothing bounds the mean."""
+    upper: Floats
+    level: float
+    """The lower end minus the margin."""
+    depth: str
+    note: str
+    behind: tuple[Floats, ...] = ()
+    """Mean paths of single seeds, drawn thin behind the mean over seeds."""
+
+    @property
+    def ends(self) -> list[int]:
+        """Indices of the two checkpoints."""
+        return [int(np.argmin(np.abs(self.alphas - end))) for end in (0, 1)]
+
+
+def read_report(directory: Path) -> Report:
+    """The contents of `report.json`; UserError if it is missing, damaged, or of another kind."""
+    path = directory / "report.json"
+    report = read_json(path)
+    if not isinstance(report, dict) or report.get("kind") != "report":
+        raise UserError(f"{path} is not the result of `landscape report`")
+    return report
+
+
+def looks(report: Report) -> dict[str, Look]:
+    """The line of every method: the offline algorithm's colour, with other dashes where that one is taken."""
+    found: dict[str, Look] = {}
+    for method in report["methods"]:
+        own = look(method["from"])
+        taken = [one.dashes for one in found.values() if one.color == own.color]
+        free = [dashes for dashes in (own.dashes, *DASHES) if dashes not in taken]
+        found[method["name"]] = replace(own, name=method["name"], dashes=free[0] if free else own.dashes)
+    return found
+
+
+def panels(report: Report, method: Report) -> list[Panel]:
+    """The mean path over seeds, where there is one, and then the path of every seed."""
+    pairs = [pair for pair in report["pairs"] if pair["method"] == method["name"]]
+    delta = report["margin"]["delta"]
+    found = [_seed_panel(pair, delta) for pair in pairs]
+    path = method["path"]
+    if path is None:
+        return found
+    alphas, means = _floats(path["alphas"]), _floats(path["means"])
+    lower, upper = _floats(path["band"]).T
+    bounded = bool(np.isfinite(lower).any())
+    note = f"band over {path['seeds']} seeds" if bounded else f"{path['seeds']} seeds: no band over seeds"
+    inner = [(one.alphas >= 0) & (one.alphas <= 1) for one in found]
+    mean = Panel(
+        title=f"mean of {path['seeds']} seeds",
+        verdict=path["verdict"],
+        alphas=alphas,
+        means=means,
+        lower=lower,
+        upper=upper,
+        level=min(means[0], means[-1]) - delta,
+        depth=f"V = {interval_text(path['V'])}",
+        note=note,
+        behind=tuple(one.means[rows] for one, rows in zip(found, inner, strict=True)),
+    )
+    return [mean, *found]
+
+
+def _seed_panel(pair: Report, delta: float) -> Panel:
+    alphas, means = _floats(pair["alphas"]), _floats(pair["means"])
+    lower, upper = _floats(pair["band"]).T
+    episodes = pair["episodes"]
+    fewest, most = min(episodes), max(episodes)
+    played = f"{most} episodes" if fewest == most else f"{fewest} to {most} episodes"
+    return Panel(
+        title=f"seed {pair['seed']}",
+        verdict=pair["verdict"],
+        alphas=alphas,
+        means=means,
+        lower=lower,
+        upper=upper,
+        level=min(pair["offline_return"], pair["online_return"]) - delta,
+        depth=f"V = {interval_text(pair['V'])}",
+        note=f"{played} per point",
+    )
+
+
+def y_limits(many: Sequence[Panel]) -> tuple[float, float]:
+    """One scale for all panels, with room for a line of text below."""
+    values = np.concatenate([np.concatenate([p.means, p.lower, p.upper, [p.level], *p.behind]) for p in many])
+    values = values[np.isfinite(values)]
+    room = float(np.ptp(values)) or 1.0
+    return float(values.min()) - 0.28 * room, float(values.max()) + 0.05 * room
+
+
+def interval_text(interval: Report | None) -> str:
+    """`85.1 [62, 110]`, an infinite bound as ∞; only the estimate where there are no bounds at all."""
+    if interval is None:
+        return "–"
+    low, high = interval["lower"], interval["upper"]
+    if low is None and high is None:
+        return number(interval["estimate"])
+    upper = "∞" if high is None else number(high)
+    return f"{number(interval['estimate'])} [{number(low)}, {upper}]"
+
+
+def _floats(values: Any) -> Floats:
+    """Numbers from JSON, where an unknown value is null."""
+    return np.array(values, dtype=np.float64)

@@ -1,0 +1,164 @@
+"""The tables of a report as rows of text, in Markdown, and in LaTeX for booktabs."""
+
+from collections.abc import Sequence
+
+from figures.report.data import Report, interval_text
+from figures.style import number
+
+Rows = list[list[str]]
+
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
+    "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "→": r"$\to$", "−": "$-$",
+    "∞": r"$\infty$",
+    "–": "--", "≤": r"$\leq$",
+}  # fmt: skip
+
+
+def depth_unit(report: Report) -> str:
+    """What the depths of the method table are in: `iqm_relative`, or `iqm` where there is no scale."""
+    return "iqm_relative" if report["unit"] != "return" else "iqm"
+
+
+METHOD_COLUMNS = ["method", "seeds", "verdicts", "IQM of V", "IQM of DD", "mean path"]
+VERDICTS = ("connected", "valley", "undecided")
+
+
+def method_rows(report: Report) -> Rows:
+    """A row per method; nothing of the method where there is one seed."""
+    return [
+        [
+            method["name"],
+            str(len(method["seeds"])),
+            ", ".join(f"{method['verdicts'][name]} {name}" for name in VERDICTS if method["verdicts"][name]),
+            *_over_seeds(report, method),
+        ]
+        for method in report["methods"]
+    ]
+
+
+def _over_seeds(report: Report, method: Report) -> list[str]:
+    """IQM of V, of DD, and the verdict on the mean path."""
+    iqm, path = method[depth_unit(report)], method["path"]
+    return [*(interval_text(iqm.get(name)) for name in ("V", "DD")), path["verdict"] if path else "–"]
+
+
+PAIR_COLUMNS = [
+    "method", "seed", "verdict", "V", "V cross-fitted", "DD", "p (monotone)", "offline return",
+    "online return",
+]  # fmt: skip
+
+
+def pair_rows(report: Report) -> Rows:
+    """A row per pair, in units of return."""
+    return [
+        [
+            pair["method"],
+            str(pair["seed"]),
+            pair["verdict"],
+            interval_text(pair["V"]),
+            number(pair["V_crossfit"]),
+            interval_text(pair["DD"]),
+            number(pair["p_monotone"], 2),
+            number(pair["offline_return"]),
+            number(pair["online_return"]),
+        ]
+        for pair in report["pairs"]
+    ]
+
+
+COMPARISON_COLUMNS = ["depth", "a", "b", "P(a shallower than b)", "p", "p (Holm)"]
+
+
+def comparison_rows(report: Report) -> Rows:
+    """A row per pair of methods and depth."""
+    return [
+        [
+            name,
+            one["a"],
+            one["b"],
+            interval_text(one["probability"]),
+            number(one["p_value"], 2),
+            number(one["p_holm"], 2),
+        ]
+        for name, many in report["comparisons"].items()
+        for one in many
+    ]
+
+
+def unit_text(report: Report) -> str:
+    """What one unit of the depths over seeds is."""
+    if report["unit"] == "return":
+        return "in units of return"
+    return (
+        "as shares of what the better end of a pair gained over a random policy "
+        f"(return {number(report['random_return'])})"
+    )
+
+
+def markdown(report: Report) -> str:
+    """The whole report in Markdown."""
+    percent = f"{100 * report['confidence']:g} %"
+    parts = [
+        f"# From offline to online on {report['task']}",
+        report["headline"],
+        _markdown_table(METHOD_COLUMNS, method_rows(report)),
+        "IQM of the cross-fitted valley depth V and of the drawdown DD over training seeds, "
+        f"{unit_text(report)}; brackets: {percent} stratified bootstrap over seeds, none below five seeds "
+        "or where all seeds agree.",
+        "## Pairs",
+        _markdown_table(PAIR_COLUMNS, pair_rows(report)),
+        f"In units of return; brackets: {percent} intervals for the noise of episodes. Margin: "
+        f"{number(report['margin']['delta'])} ({report['margin']['source']}).",
+    ]
+    if report["comparisons"]:
+        parts += ["## Methods compared", _markdown_table(COMPARISON_COLUMNS, comparison_rows(report))]
+    if report["flags"]:
+        parts += ["## To know", "\n".join(f"- {flag}" for flag in report["flags"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(columns: Sequence[str], rows: Rows) -> str:
+    lines = [columns, ["---"] * len(columns), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def latex(report: Report) -> str:
+    """The method table for `\\input`; needs the package booktabs."""
+    percent = rf"{100 * report['confidence']:g}\,\%"
+    columns = "Method & Seeds & Connected & Valley & Undecided & IQM of $V$ & IQM of $DD$ & Mean path"
+    body = [
+        [
+            method["name"],
+            str(len(method["seeds"])),
+            *(str(method["verdicts"][name]) for name in VERDICTS),
+            *_over_seeds(report, method),
+        ]
+        for method in report["methods"]
+    ]
+    caption = (
+        f"Linear connectivity from offline to online on {tex(report['task'])}: training seeds by verdict at "
+        f"a margin of {tex(number(report['margin']['delta']))}, and the interquartile mean of valley depth "
+        f"$V$ and drawdown $DD$ over training seeds, {tex(unit_text(report))}; brackets: {percent} "
+        "stratified bootstrap over seeds."
+    )
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{caption}}}",
+        r"\begin{tabular}{lrrrrlll}",
+        r"\toprule",
+        columns + r" \\",
+        r"\midrule",
+        *(" & ".join(map(tex, row)) + r" \\" for row in body),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def tex(text: str) -> str:
+    """Text with everything that LaTeX would read as a command made harmless."""
+    return "".join(LATEX.get(character, character) for character in text)
