@@ -6,6 +6,7 @@ from pathlib import Path
 from figures.files import read_kind
 from figures.line import draw_line
 from figures.plane import draw_plane
+from figures.report import draw_report
 from smac.errors import UserError
 
 KINDS: dict[str, Callable[[Path], list[Path]]] = {
@@ -23,6 +24,8 @@ def draw(directory: Path) -> list[Path]:
     Raises:
         UserError: the kind of result is unknown, or one of the files is missing or damaged.
     """
+    if (directory / "report.json").exists():
+        return draw_report(directory)
     kind = read_kind(directory)
     if kind not in KINDS:
         known = ", ".join(KINDS)

@@ -48,7 +48,8 @@ class Line:
     success: Floats | None
     """Rate among the episodes that finished, NaN where none did; None for a task that tells no success."""
     finished: NDArray[np.int64]
-    episodes: int
+    episodes: NDArray[np.int64]
+    """Played at each point; adaptive evaluation plays more where it is needed."""
     floor: float
     """The lower of the two ends."""
     level: float
@@ -122,7 +123,9 @@ def line_data(result: Result, arrays: Arrays) -> Line:
         upper=upper,
         success=success_rates(arrays["successes"], done) if tells_success(result) else None,
         finished=finished,
-        episodes=done.shape[1],
+        episodes=(arrays["statuses"] != 0).sum(axis=1)
+        if "statuses" in arrays
+        else len(done.T) + 0 * finished,
         floor=floor,
         level=floor - result["margin"]["delta"],
         bottom=int(np.argmin(np.abs(alphas - analysis["numbers"]["location"]))),
@@ -198,14 +201,16 @@ def interval_text(interval: dict[str, float | None]) -> str:
 def episodes_text(result: Result) -> str:
     """How many episodes a number rests on, and how many were left out because they failed somewhere."""
     used, dropped = (result["analysis"][f"episodes_{name}"] for name in ("used", "dropped"))
-    return f"{used} episodes per point" + (f" ({dropped} failed and left out)" if dropped else "")
+    played = result["analysis"].get("episodes", [used])  # where evaluation was adaptive, of every point
+    amount = f"{min(played)} to {max(played)}" if min(played) < max(played) else f"{max(played)}"
+    return f"{amount} episodes per point" + (f" ({dropped} failed and left out)" if dropped else "")
 
 
 def failed_text(line: Line, run: NDArray[np.int64]) -> str:
     """`2 of 8 failed` at one point, `2 to 8 of 8 failed` at neighbouring ones."""
-    counts = line.episodes - line.finished[run]
+    counts = line.episodes[run] - line.finished[run]
     least, most = int(counts.min()), int(counts.max())
-    return f"{least}{f' to {most}' if most > least else ''} of {line.episodes} failed"
+    return f"{least}{f' to {most}' if most > least else ''} of {line.episodes[run].max()} failed"
 
 
 def y_range(line: Line) -> tuple[float, float]:

@@ -59,7 +59,7 @@ def _main_traces(line: Line, result: Result) -> list[Any]:
         x=line.xs[line.failed], y=np.full(len(line.failed), y_range(line)[1]), mode="markers",
         name="failed", cliponaxis=False,
         marker={"symbol": "x-thin", "size": 8, "line": {"color": INK, "width": 1.2}},
-        text=[f"{line.episodes - line.finished[i]} of {line.episodes} episodes failed" for i in line.failed],
+        text=[f"{n - line.finished[i]} of {n} episodes failed" for i in line.failed for n in [line.episodes[i]]],
         hovertemplate=f"{line.axis.symbol}%{{x:.3g}}<br>%{{text}}<extra></extra>",
     )  # fmt: skip
     return [band, mean, ends, failed]
@@ -99,9 +99,8 @@ def _area(name: str, xs: Floats, lower: Floats, upper: Floats, color: str) -> An
 
 def _hover_data(line: Line) -> Floats:
     """Columns read by `_hover_text`: band, success rate, finished episodes, episodes."""
-    episodes = np.full(len(line.xs), line.episodes)
     success = np.full(len(line.xs), np.nan) if line.success is None else line.success
-    return np.column_stack([line.lower, line.upper, success, line.finished, episodes])
+    return np.column_stack([line.lower, line.upper, success, line.finished, line.episodes])
 
 
 def _hover_text(line: Line, result: Result) -> str:
