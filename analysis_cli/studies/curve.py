@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +15,10 @@ from analysis_cli.studies.played import Played, finish
 from analysis_cli.studies.tables import print_numbers, print_points
 from figures.line import draw_line
 from landscape.study import Search, curve, fields_of
+from smac.errors import UserError
+from smac.files import write_atomically
+
+STATE = "search.npz"
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,21 @@ class Curve:
     """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
     confidence: float = 0.95
     """Of the intervals, the band, and the verdict."""
+    search_from: Path | None = None
+    """Directory of an earlier curve with the same options, whose bends are used: more episodes, no new search."""
     search: Search = field(default_factory=Search)
     played: Played = field(default_factory=Played)
 
     def run(self) -> None:
         with self.played.study(self) as out:
+            state = out / STATE
+            if self.search_from is not None and not state.exists():
+                earlier = self.search_from / STATE
+                if not earlier.exists():
+                    raise UserError(
+                        f"{earlier}: no such search; name the --out of an earlier `landscape curve`"
+                    )
+                write_atomically(state, partial(shutil.copy, earlier))
             with progress("search") as show_search, progress("episodes") as show:
                 result = curve(
                     self.start,
@@ -52,7 +68,7 @@ class Curve:
                     margin=self.margin,
                     confidence=self.confidence,
                     evaluation=self.played.evaluation(out),
-                    state=out / "search.npz",
+                    state=state,
                     progress=show,
                     search_progress=show_search,
                 )

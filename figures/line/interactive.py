@@ -55,11 +55,12 @@ def _main_traces(line: Line, result: Result) -> list[Any]:
         customdata=_hover_data(line)[start_end],
         hovertemplate="<b>%{text}</b><br>" + _hover_text(line, result),
     )  # fmt: skip
+    lost = (line.episodes - line.finished)[line.failed]
     failed = go.Scatter(
         x=line.xs[line.failed], y=np.full(len(line.failed), y_range(line)[1]), mode="markers",
         name="failed", cliponaxis=False,
         marker={"symbol": "x-thin", "size": 8, "line": {"color": INK, "width": 1.2}},
-        text=[f"{n - line.finished[i]} of {n} episodes failed" for i in line.failed for n in [line.episodes[i]]],
+        text=[f"{k} of {n} episodes failed" for k, n in zip(lost, line.episodes[line.failed], strict=True)],
         hovertemplate=f"{line.axis.symbol}%{{x:.3g}}<br>%{{text}}<extra></extra>",
     )  # fmt: skip
     return [band, mean, ends, failed]

@@ -80,6 +80,7 @@ def _scatter(rows: dict) -> plt.Figure:
         ax.spines[["top", "right", "left"]].set_visible(False)
         ax.tick_params(axis="y", length=0)
     axes[0].set_yticks(places, list(rows))
+    axes[0].set_ylim(-0.6, len(rows) - 0.4)
     axes[1].axvline(0.02, color=INK, lw=0.8, ls=(0, (4, 3)))
     fig.tight_layout()
     return fig

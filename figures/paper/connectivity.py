@@ -26,7 +26,7 @@ def steps(preset: Preset) -> list[Step]:
                 paths.append(f"./{out}")
         out = f"connectivity/{benchmark.label}"
         report = ["landscape", "report", *cells, *paths, *shlex.split(preset.line), "--out", f"./{out}"]
-        found.append(Step(tuple(report), f"{out}/report.json"))
+        found.append(Step(tuple(report), f"{out}/report.html"))
     return found
 
 
@@ -35,7 +35,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     written = []
     for benchmark in preset.benchmarks:
         folder = root / "connectivity" / benchmark.label
-        for path in sorted(folder.glob("*.*")):
+        for path in sorted(path for path in folder.glob("*.*") if path.name != "study.json"):
             copy = root / "figures" / "connectivity" / benchmark.label / path.name
             written.append(write_atomically(copy, partial(shutil.copy, path)))
     return written

@@ -24,6 +24,7 @@ from landscape.geometry.vectors import Layout, Vector, as_vector, as_vectors
 from smac.errors import UserError
 
 SNAP = 1e-12  # anchors whose coordinates differ by less of the plane's extent share a grid line
+SHORTEST = 0.4  # of the longer side: a thinner strip shows nothing of what lies beside the checkpoints
 MARGIN = 0.2  # of the extent, beyond the anchors on every side
 
 
@@ -99,7 +100,8 @@ class Plane:
         """[[x_low, x_high], [y_low, y_high]] over the anchors and coordinates `include` [n, 2].
 
         Each side gets `margin` of its extent more. An axis on which nothing lies apart is as long as the
-        other one, centred; where there is no extent at all, both run one unit either way.
+        other one, centred, and no side is shorter than 0.4 of the other; where there is no extent at all,
+        both run one unit either way.
         """
         if not (np.isfinite(margin) and margin >= 0):
             raise UserError(f"the margin of a plane must be a finite number >= 0, got {margin}")
@@ -113,6 +115,8 @@ class Plane:
             extra = np.array([one.length for one in self.units])
         elif flat.any():
             extra[flat] = (0.5 + margin) * extent[~flat]
+        width = extent + 2 * extra
+        extra += np.maximum(SHORTEST * width.max() - width, 0.0) / 2
         return np.stack([low - extra, high + extra], axis=1)
 
     @property

@@ -9,6 +9,7 @@ pair's return over it, the gradient of a soft minimum over t; without one all ar
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,7 @@ class Search:
 class _State:
     """Of a search that may be killed: everything the next step depends on."""
 
+    key: str  # a digest of what is searched for
     bends: Vector
     first: Vector  # Adam's moments
     second: Vector
@@ -73,7 +75,7 @@ class _State:
     def load(cls, path: Path) -> _State:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        return cls(**arrays | {"history": arrays["history"].tolist()})
+        return cls(**arrays | {"history": arrays["history"].tolist(), "key": str(arrays["key"])})
 
 
 def bend(
@@ -94,7 +96,10 @@ def bend(
     if not chord:
         raise UserError("the two checkpoints are equal; there is no curve between them")
     unit = chord / np.sqrt(curve.control.shape[1])  # per entry of the parameter vector
-    found = _State.load(state) if state is not None and state.exists() else _begin(curve.bends)
+    key = _key(curve, search, seed)
+    found = _State.load(state) if state is not None and state.exists() else _begin(key, curve.bends)
+    if found.key != key:
+        raise UserError(f"{state}: is of another search: other checkpoints, another kind, or other options")
     averaged_from = search.steps - max(1, round(AVERAGED * search.steps))
     for step in range(len(found.history), search.steps):
         gradient, value = _gradient(curve.with_bends(found.bends), search, unit, play, seed, step)
@@ -113,8 +118,14 @@ def bend(
     return curve.with_bends(found.total / (search.steps - averaged_from)), found.history
 
 
-def _begin(bends: Vector) -> _State:
-    return _State(bends.copy(), np.zeros_like(bends), np.zeros_like(bends), np.zeros_like(bends))
+def _key(curve: Curve, search: Search, seed: int) -> str:
+    digest = hashlib.sha256(f"{curve.kind} {search} {seed}".encode())
+    digest.update(curve.control.tobytes())
+    return digest.hexdigest()
+
+
+def _begin(key: str, bends: Vector) -> _State:
+    return _State(key, bends.copy(), np.zeros_like(bends), np.zeros_like(bends), np.zeros_like(bends))
 
 
 def _gradient(

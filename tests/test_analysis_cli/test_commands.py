@@ -82,7 +82,7 @@ def test_interpolate_twice_and_with_two_workers_gives_the_same_matrix(root, tmp_
     assert "on the straight line from offline SMAC to online SAC" in printed
     assert str(tmp_path / "a" / "plot.html") in printed
     assert {p.name for p in (tmp_path / "a").iterdir()} == {
-        "returns.npz", "result.json", "plot.png", "plot.pdf", "plot.html",
+        "study.json", "episodes", "returns.npz", "result.json", "plot.png", "plot.pdf", "plot.html",
     }  # fmt: skip
     matrices = [np.load(tmp_path / name / "returns.npz") for name in "abc"]
     for name in matrices[0].files:
@@ -131,6 +131,7 @@ def evaluates_what_each_seed_ended_with(online: Path, tmp_path: Path) -> None:
     assert both["command"].startswith("smac evaluate --episodes 2")
 
 
+@pytest.mark.slow
 def test_kill_9_and_resume(root, tmp_path, capsys):
     """A real process, really killed in either phase; the files are those of a run that was left alone."""
     data = str(root / "data")

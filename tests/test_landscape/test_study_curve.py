@@ -71,6 +71,8 @@ def test_a_killed_search_goes_on_as_the_same_search(tmp_path):
     again, later = bend(ends(), search, play, seed=1, state=state)
     np.testing.assert_array_equal(again.control, whole.control)
     assert later == history
+    with pytest.raises(UserError, match="is of another search"):
+        bend(ends(), search, play, seed=2, state=state)
 
 
 def test_a_failed_pair_has_no_say_and_a_focus_weighs_the_lowest_most():
