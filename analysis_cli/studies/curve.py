@@ -42,7 +42,7 @@ class Curve:
     confidence: float = 0.95
     """Of the intervals, the band, and the verdict."""
     search_from: Path | None = None
-    """Directory of an earlier curve with the same options, whose bends are used: more episodes, no new search."""
+    """Directory of an earlier curve with the same options, whose bends are used: no new search."""
     search: Search = field(default_factory=Search)
     played: Played = field(default_factory=Played)
 
@@ -52,9 +52,7 @@ class Curve:
             if self.search_from is not None and not state.exists():
                 earlier = self.search_from / STATE
                 if not earlier.exists():
-                    raise UserError(
-                        f"{earlier}: no such search; name the --out of an earlier `landscape curve`"
-                    )
+                    raise UserError(f"{earlier}: no such search; name the --out of an earlier curve")
                 write_atomically(state, partial(shutil.copy, earlier))
             with progress("search") as show_search, progress("episodes") as show:
                 result = curve(
