@@ -85,8 +85,13 @@ class Line:
 
     @property
     def roomy_end(self) -> int:
-        """0 or 1: the end that lies higher, where there is room for words under the level."""
+        """0 or 1: the end that lies higher, where there is room for words under the level.
+
+        Where another path is drawn behind this one, the end farther from the lowest point.
+        """
         start, end = self.ends
+        if self.behind is not None:
+            return int(self.alphas[self.bottom] < 0.5)
         return int(self.means[end] >= self.means[start])
 
 
