@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from landscape import geometry
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.geometry import Alignment, Params, distance, line, line_alphas
 from landscape.policies import PolicyCheckpoint, stack_actor
+from landscape.probe import probe_of_policy
 from landscape.statistics import PathReport, analyse_path, sentence
 from landscape.study.common import (
     Margin,
@@ -30,10 +30,8 @@ from landscape.study.common import (
     part_of,
     plain,
 )
-from smac.envs import make_env
 from smac.errors import UserError
-from smac.nets import Actor
-from smac.rollout import LockStep, Rollouts, episode_seeds
+from smac.rollout import Rollouts, episode_seeds
 from smac.streams import derive_seed
 from smac.tasks import Task, get_task
 
@@ -152,7 +150,9 @@ def aligned_with(
     reference: PolicyCheckpoint, other: PolicyCheckpoint, task: Task, *, rescale: bool = True, seed: int = 0
 ) -> tuple[PolicyCheckpoint, Alignment]:
     """`other` with hidden units aligned with those of `reference`; its actions are checked on states."""
-    states = visited_states(reference, other, task, seed)
+    seeds = episode_seeds(derive_seed(seed, "states"), STATES_FROM)
+    probes = [probe_of_policy(policy, policy.name, task, seeds) for policy in (reference, other)]
+    states = np.concatenate([probe.observations.numpy() for probe in probes])
 
     def actions(params: Params, observations: np.ndarray) -> np.ndarray:
         actor = stack_actor(other.spec, [params])
@@ -170,26 +170,3 @@ def aligned_with(
     how = "hidden units aligned with those of the first checkpoint; its actions are kept"
     converted = "; ".join(filter(None, (other.converted, how)))
     return replace(other, params=found.params, converted=converted), found
-
-
-def visited_states(a: PolicyCheckpoint, b: PolicyCheckpoint, task: Task, seed: int) -> np.ndarray:
-    """Observations [n, obs] of a few episodes of both policies with mean actions, float32."""
-    recorder = _Recorder(stack_actor(a.spec, [a.params, b.params]))
-    lock_step = LockStep(lambda: make_env(task), task.horizon)
-    try:
-        lock_step.play(recorder, 2, episode_seeds(derive_seed(seed, "states"), STATES_FROM))
-    finally:
-        lock_step.close()
-    return np.concatenate(recorder.seen)
-
-
-class _Recorder:
-    """A stack of policies that keeps what they observe."""
-
-    def __init__(self, actor: Actor) -> None:
-        self.actor = actor
-        self.seen: list[np.ndarray] = []
-
-    def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
-        self.seen.append(observations.reshape(-1, observations.shape[-1]).numpy().copy())
-        return self.actor.act(observations, noise)
