@@ -155,8 +155,9 @@ def aligned_with(
     states = np.concatenate([probe.observations.numpy() for probe in probes])
 
     def actions(params: Params, observations: np.ndarray) -> np.ndarray:
-        actor = stack_actor(other.spec, [params])
-        rows = torch.from_numpy(np.asarray(observations, np.float32))[None]
+        """In float64: where actions are steep, single precision alone changes them by more than 1e-5."""
+        actor = stack_actor(other.spec, [params]).double()
+        rows = torch.from_numpy(np.asarray(observations, np.float64))[None]
         return actor.act(rows)[0].numpy()
 
     found = geometry.align(
