@@ -14,11 +14,13 @@ from figures.report.still import paths_still, profile_still
 from figures.report.tables import (
     COMPARISON_COLUMNS,
     METHOD_COLUMNS,
+    OTHER_COLUMNS,
     PAIR_COLUMNS,
     comparison_rows,
     latex,
     markdown,
     method_rows,
+    other_rows,
     pair_rows,
     unit_text,
 )
@@ -80,6 +82,8 @@ def page(report: Report, stills: dict[str, str]) -> str:
         shown=shown,
         single=all(len(group) == 1 for _, group in groups),
         others=others,
+        other_columns=OTHER_COLUMNS,
+        other_rows=other_rows(report),
         commands=list(dict.fromkeys([*(pair["command"] for pair in report["pairs"]), report["command"]])),
         profile=embed(profile_figure(report), "profile") if "profile" in stills else None,
         stills=stills,

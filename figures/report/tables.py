@@ -1,5 +1,6 @@
 """The tables of a report as rows of text, in Markdown, and in LaTeX for booktabs."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from figures.report.data import Report, interval_text
@@ -67,6 +68,34 @@ def pair_rows(report: Report) -> Rows:
     ]
 
 
+OTHER_COLUMNS = ["method", "path", "seeds", "verdicts", "does the return never fall"]
+OTHER_PATHS = {
+    "trajectory": "the path that fine-tuning took",
+    "curve": "a curve bent for return",
+    "align": "the line between aligned networks",
+}
+
+
+def other_rows(report: Report) -> Rows:
+    """A row per method and kind of path other than the straight line, where there are results of it."""
+    rows = []
+    for method in report["methods"]:
+        beside = [
+            other for pair in report["pairs"] if pair["method"] == method["name"] for other in pair["beside"]
+        ]
+        for kind, path in OTHER_PATHS.items():
+            found = [other for other in beside if other["kind"] == kind]
+            if found:
+                verdicts = [_counts([other[name] for other in found]) for name in ("verdict", "monotone")]
+                rows.append([method["name"], path, str(len(found)), *verdicts])
+    return rows
+
+
+def _counts(words: Sequence[str]) -> str:
+    """`3 valley, 2 undecided`, the most frequent first."""
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).most_common())
+
+
 COMPARISON_COLUMNS = ["depth", "a", "b", "P(a shallower than b)", "p", "p (Holm)"]
 
 
@@ -111,6 +140,8 @@ def markdown(report: Report) -> str:
         f"In units of return; brackets: {percent} intervals for the noise of episodes. Margin: "
         f"{number(report['margin']['delta'])} ({report['margin']['source']}).",
     ]
+    if other_rows(report):
+        parts += ["## Other paths", _markdown_table(OTHER_COLUMNS, other_rows(report))]
     if report["comparisons"]:
         parts += ["## Methods compared", _markdown_table(COMPARISON_COLUMNS, comparison_rows(report))]
     if report["flags"]:

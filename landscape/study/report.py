@@ -181,6 +181,7 @@ class ConnectivityReport:
                     "directory": str(other.directory),
                     "verdict": other.result.get("verdict"),
                     "V": other.result.get("analysis", {}).get("V"),
+                    "monotone": other.result.get("analysis", {}).get("monotone"),
                     "sentence": other.result.get("sentence"),
                 }
                 for owner, other in self.beside

@@ -11,7 +11,15 @@ from PIL import Image
 from figures.report import draw_report
 from figures.report.data import interval_text, looks, panels, read_report, y_limits
 from figures.report.interactive import panel_figure, profile_figure
-from figures.report.tables import METHOD_COLUMNS, comparison_rows, latex, markdown, method_rows, tex
+from figures.report.tables import (
+    METHOD_COLUMNS,
+    comparison_rows,
+    latex,
+    markdown,
+    method_rows,
+    other_rows,
+    tex,
+)
 from landscape.study.pairs import look_up
 from landscape.study.report import report
 from smac.errors import UserError
@@ -121,3 +129,17 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "report.json").write_text(json.dumps({"kind": "plane"}))
     with pytest.raises(UserError, match="landscape report"):
         read_report(tmp_path)
+
+
+def test_other_paths_are_counted_by_method_and_kind():
+    path = {"kind": "trajectory", "verdict": "valley", "monotone": "not monotone"}
+    pairs = [
+        {"method": "A", "beside": [path, {"kind": "curve", "verdict": "connected", "monotone": "undecided"}]},
+        {"method": "A", "beside": [path]},
+        {"method": "A", "beside": [path | {"verdict": "undecided"}]},
+        {"method": "B", "beside": []},
+    ]
+    assert other_rows({"methods": [{"name": "A"}, {"name": "B"}], "pairs": pairs}) == [
+        ["A", "the path that fine-tuning took", "3", "2 valley, 1 undecided", "3 not monotone"],
+        ["A", "a curve bent for return", "1", "1 connected", "1 undecided"],
+    ]
