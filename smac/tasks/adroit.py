@@ -75,6 +75,8 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "cql": _CONSERVATIVE,
     "cal_ql": _CONSERVATIVE,
     "iql": {"expectile": 0.7, "inverse_temperature": 0.5},
+    # Observations differ in scale: without it no clone of the door demonstrations succeeded (results/binary)
+    "bc": {"actor_layer_norm": True},
     "sac": {"actor_lr": 1e-4, "temperature_lr": 1e-4},
 }
 
