@@ -55,6 +55,9 @@ class Merged:
     episodes: int
     duplicates: int
 
+    def to_json(self) -> dict[str, int]:
+        return asdict(self)
+
 
 def scene_key(spec: ActorSpec, task: Task, stochastic: bool, time_limit: float) -> bytes:
     """A digest of everything that the points of a study have in common."""

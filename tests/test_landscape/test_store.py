@@ -59,7 +59,7 @@ def test_negative_returns_survive_resume_and_merge(tmp_path):
         append(tmp_path / f"store-{k % 2}", ["p"], k, one_episode(value))
     append(tmp_path / "store-0", ["p"], 9, one_episode(np.nan, Status.DIVERGED))
     found = merge([tmp_path / "store-0", tmp_path / "store-1"], tmp_path / "merged")
-    assert (found.stores, found.points, found.episodes, found.duplicates) == (2, 1, 5, 0)
+    assert found.to_json() == {"stores": 2, "points": 1, "episodes": 5, "duplicates": 0}
     episodes = Store(tmp_path / "merged").of("p")
     assert [episodes[k].value for k in range(4)] == [-1.0, 0.0, -500.25, -1e-300]
     assert episodes[9] == Episode(None, 7, False, None, "diverged")
