@@ -94,16 +94,25 @@ class PlaneStudy(Study):
         return text + none_solved(self.task, self.rollouts)
 
     def _checked(self) -> str:
-        told = []
-        for name, own, shown in zip(self.chart.names, self.measured, self.shown, strict=True):
-            if own["return"] is None:
-                told.append(f"{name} finished no episode")
-            elif not np.isfinite(shown):
-                told.append(f"{name} {own['return']:.1f} (no surface there)")
-            else:
-                above = round(own["return"] - float(shown), 1) + 0.0  # no minus before a zero
-                told.append(f"{name} {own['return']:.1f} ({above:+.1f})")
-        return f"The checkpoints' own returns, with how far they lie above the surface: {', '.join(told)}."
+        """The checkpoint that the surface shows worst; the table has all of them."""
+        lost = [
+            name
+            for name, measured in zip(self.chart.names, self.measured, strict=True)
+            if measured["return"] is None
+        ]
+        failed = f" No episode of {', '.join(lost)} finished." if lost else ""
+        seen = [
+            (measured["return"], float(shown), name)
+            for name, measured, shown in zip(self.chart.names, self.measured, self.shown, strict=True)
+            if measured["return"] is not None and np.isfinite(shown)
+        ]
+        if not seen:
+            return f"No checkpoint lies on the part that is shown.{failed}"
+        own, surface, worst = max(seen, key=lambda one: abs(one[0] - one[1]))
+        return (
+            f"The surface shows {worst} worst: its own return is {own:.1f}, where the surface has "
+            f"{surface:.1f}.{failed}"
+        )
 
     def _residuals(self) -> str:
         places = self.chart.places
