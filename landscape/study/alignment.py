@@ -25,12 +25,11 @@ from landscape.study.common import (
     failures,
     fields_of,
     load_policies,
-    margin_of,
     none_solved,
     part_of,
+    path_margin,
     plain,
 )
-from smac.errors import UserError
 from smac.rollout import Rollouts, episode_seeds
 from smac.streams import derive_seed
 from smac.tasks import Task, get_task
@@ -118,11 +117,9 @@ def align(
     False. The aligned policy must act as before on states that the two policies visit, to 1e-5, or a
     UserError says so.
     """
-    if points < 3:
-        raise UserError(f"--points must be at least 3 (both ends and one between), got {points}")
     a, b = load_policies([start, end], evaluation)
     task = get_task(a.description.task)
-    allowed = margin_of(task, margin)
+    allowed = path_margin(task, margin, confidence, points)
     aligned, alignment = aligned_with(a, b, task, rescale=rescale, seed=evaluation.seed)
     alphas = line_alphas(points)
     total = 2 * points * evaluation.episodes

@@ -14,6 +14,7 @@ import numpy as np
 from landscape.evaluate import Evaluation, Progress
 from landscape.geometry import check_same_layout
 from landscape.policies import PolicyCheckpoint, load_policy, of_one_kind
+from landscape.statistics.path import check_options
 from smac.agents import AGENTS
 from smac.checkpoint import Description
 from smac.errors import UserError
@@ -40,6 +41,15 @@ def margin_of(task: Task, given: float | None) -> Margin:
     if not (np.isfinite(given) and given >= 0):
         raise UserError(f"--margin must be a finite return difference >= 0, got {given}")
     return Margin(given, "given with --margin")
+
+
+def path_margin(task: Task, given: float | None, confidence: float, points: int = 3) -> Margin:
+    """`margin_of` for a path, whose other options are checked too: before an episode is played, not after."""
+    if points < 3:
+        raise UserError(f"--points must be at least 3 (both ends and one between), got {points}")
+    allowed = margin_of(task, given)
+    check_options(allowed.delta, confidence, draws=1)
+    return allowed
 
 
 class Study(ABC):

@@ -24,9 +24,9 @@ from landscape.study.common import (
     failures,
     fields_of,
     load_policies,
-    margin_of,
     none_solved,
     part_of,
+    path_margin,
     plain,
 )
 from landscape.study.search import Search, bend
@@ -125,15 +125,13 @@ def curve(
     the order (sign, scale) of those of `start`; its function stays. `state` is a file in which a search
     that was killed goes on. Raises UserError where there is no line between the checkpoints.
     """
-    if points < 3:
-        raise UserError(f"--points must be at least 3 (both ends and one between), got {points}")
     if bends < 1 or (kind == "bezier" and bends > 1):
         raise UserError(f"--bends must be 1, or for a chain more, got {bends} for a {kind}")
     if evaluation.shard is not None:
         raise UserError("--shard: a search for a curve cannot be shared out; use --workers or --backend")
     a, b = load_policies([start, end], evaluation)
     task = get_task(a.description.task)
-    allowed = margin_of(task, margin)
+    allowed = path_margin(task, margin, confidence, points)
     if align:
         b, _ = aligned_with(a, b, task, seed=evaluation.seed)
     layout = layout_of(a.params)

@@ -14,7 +14,6 @@ from landscape.fields import NO_FIELDS, NOTHING, FieldOptions, Measured, Measure
 from landscape.geometry import distance, hold, line, line_alphas
 from landscape.policies import PolicyCheckpoint
 from landscape.statistics import Adaptive, AdaptiveReport, PathReport, analyse_path, sentence
-from landscape.statistics.path import check_options
 from landscape.study.adaptive import Stages, evaluate_stages, in_stages
 from landscape.study.common import (
     Margin,
@@ -26,11 +25,10 @@ from landscape.study.common import (
     failures,
     fields_of,
     load_policies,
-    margin_of,
     none_solved,
+    path_margin,
     plain,
 )
-from smac.errors import UserError
 from smac.rollout import Rollouts
 from smac.tasks import Task, get_task
 
@@ -116,12 +114,9 @@ def interpolate(
     the episodes of `evaluation` do not count.
     Raises UserError where the two checkpoints have no line between them, or an option makes no sense.
     """
-    if points < 3:
-        raise UserError(f"--points must be at least 3 (both ends and one between), got {points}")
     a, b = load_policies([start, end], evaluation)
     task = get_task(a.description.task)
-    allowed = margin_of(task, margin)
-    check_options(allowed.delta, confidence, draws=1)
+    allowed = path_margin(task, margin, confidence, points)
     alphas = line_alphas(points, extrapolate)
     ends: Sequence[Any] = (a.params, b.params)
     if moving:

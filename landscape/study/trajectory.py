@@ -20,7 +20,6 @@ from landscape.geometry import (
 )
 from landscape.policies import PolicyCheckpoint
 from landscape.statistics import PathReport, analyse_path, sentence
-from landscape.statistics.path import check_options
 from landscape.study.common import (
     Margin,
     Study,
@@ -32,8 +31,8 @@ from landscape.study.common import (
     fields_of,
     labels,
     load_policies,
-    margin_of,
     none_solved,
+    path_margin,
     plain,
 )
 from landscape.study.runs import Source, in_order
@@ -192,8 +191,7 @@ def trajectory(
     policies = load_policies(sources, evaluation)
     names = labels(policies)
     task = get_task(policies[0].description.task)
-    allowed = margin_of(task, margin)
-    check_options(allowed.delta, confidence, draws=1)
+    allowed = path_margin(task, margin, confidence)
     path = way_through(policies, names, seed=evaluation.seed)
     steps = np.array([online_steps(policy) for policy in policies])
     alphas = _progress(steps, names) if along == "steps" else path.travelled / path.travelled[-1]

@@ -133,3 +133,18 @@ def test_alignment_keeps_the_actions_and_a_run_of_its_own_is_aligned(checkpoints
     assert same.alignment.identity
     np.testing.assert_array_equal(same.raw.returns, same.rollouts.returns)
     assert "as it is" in same.sentence
+
+
+@pytest.mark.parametrize("study", [align, curve])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"confidence": 2.0}, "confidence must lie between 0 and 1"), ({"points": 2}, "--points must be"),
+     ({"margin": -1.0}, "--margin must be")],
+)  # fmt: skip
+def test_senseless_options_are_refused_before_an_episode_is_played(
+    checkpoints, tmp_path, study, options, message
+):
+    store = tmp_path / "store"
+    with pytest.raises(UserError, match=message):
+        study(*checkpoints, **{"margin": 1.0} | options, evaluation=Evaluation(store=store))
+    assert not store.exists()
