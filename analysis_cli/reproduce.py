@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from analysis_cli.console import command_line, console, wrote
-from figures.paper import FIGURES, PRESETS, Step
+from figures.paper import FIGURES, POLICIES, PRESETS, Step
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json
 from smac.provenance import versions
@@ -26,12 +26,15 @@ class Reproduce:
     """Run what a figure of the paper needs, and draw it. The same command again goes on where it was."""
 
     name: Annotated[str, tyro.conf.Positional]
-    """Of the figure: transfer, connectivity, fig1, fig2, ablation, or all."""
+    """Of the figure: transfer, connectivity, fig1, fig2, ablation, switch, or all."""
     preset: Literal["smoke", "cpu", "gpu"] = "cpu"
     """How large: `smoke` shows in minutes that all of it runs and means nothing else, `cpu` takes hours on a
     few cores, `gpu` is for a machine with one."""
     workers: int = os.cpu_count() or 1
     """Processes at a time."""
+    policies: Path | None = None
+    """Folder with the published policies, in folders by their source, as for `smac tasks measure`. Without it
+    tasks whose data they collect are left out."""
     out: Path | None = None
     """Directory of all runs of this preset, shared by the figures; default: runs/reproduce-<preset>."""
 
@@ -40,7 +43,12 @@ class Reproduce:
             raise UserError(f"there is no figure {self.name!r}; there are {', '.join(FIGURES)}, and all")
         if self.workers < 1:
             raise UserError(f"--workers must be at least 1, got {self.workers}")
-        preset = PRESETS[self.preset]
+        if self.policies is not None and not self.policies.is_dir():
+            raise UserError(f"--policies {self.policies}: no such folder")
+        whole = PRESETS[self.preset]
+        preset = whole.available(policies=self.policies is not None)
+        for left_out in set(whole.benchmarks) - set(preset.benchmarks):
+            console.print(f"{left_out.label} is left out: name the folder of policies with --policies")
         root = self.out or Path("runs") / f"reproduce-{self.preset}"
         _begin(root, self.preset)
         figures = list(FIGURES.values()) if self.name == "all" else [FIGURES[self.name]]
@@ -49,7 +57,7 @@ class Reproduce:
             steps = figure.steps(preset)
             for k, step in enumerate(steps, 1):
                 if not (root / step.done).exists():
-                    _carry_out(step, root, self.workers, f"{figure.name} {k}/{len(steps)}")
+                    self._carry_out(step, root, f"{figure.name} {k}/{len(steps)}")
             pictures = figure.draw(root, preset)
             about = {
                 "figure": figure.name,
@@ -63,6 +71,23 @@ class Reproduce:
             for path in pictures:
                 wrote(path)
 
+    def _carry_out(self, step: Step, root: Path, place: str) -> None:
+        """Run a command in this process, as it would run if it were typed."""
+        words = [str(root / word[2:]) if word.startswith("./") else word for word in step.words]
+        words = [word.replace(POLICIES, str(self.policies)) for word in words]
+        out = root / step.done.rpartition("/")[0]
+        if words[:2] == ["smac", "finetune"] and (out / "config.json").exists():
+            words = ["smac", "resume", str(out)]
+        elif any(" ".join(words[1:]).startswith(command) for command in TAKES_WORKERS):
+            words += ["--workers", str(self.workers)]
+        console.print(f"{place}: {shlex.join(words)}", markup=False)
+        program, *arguments = words
+        parse = import_module(f"analysis_cli.{program}").parse  # which import this module in turn
+        try:
+            parse(arguments).run()
+        except UserError as error:
+            raise UserError(f"`{shlex.join(words)}`: {error}") from error
+
 
 def _begin(root: Path, preset: str) -> None:
     """UserError if the directory belongs to something else or to another preset."""
@@ -74,17 +99,3 @@ def _begin(root: Path, preset: str) -> None:
     else:
         new_directory(root)
         write_json(plan, {"preset": preset})
-
-
-def _carry_out(step: Step, root: Path, workers: int, place: str) -> None:
-    """Run a command in this process, as it would run if it were typed."""
-    words = [str(root / word[2:]) if word.startswith("./") else word for word in step.words]
-    if any(" ".join(words[1:]).startswith(command) for command in TAKES_WORKERS):
-        words += ["--workers", str(workers)]
-    console.print(f"{place}: {shlex.join(words)}", markup=False)
-    program, *arguments = words
-    parse = import_module(f"analysis_cli.{program}").parse  # which import this module in turn
-    try:
-        parse(arguments).run()
-    except UserError as error:
-        raise UserError(f"`{shlex.join(words)}`: {error}") from error

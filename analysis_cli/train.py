@@ -297,9 +297,9 @@ def defaults(task: str, algorithm: str, among: Registry) -> AgentConfig:
 
 
 def finetune_defaults(start: Path, algorithm: str) -> AgentConfig:
-    """The online algorithm's defaults for the task, with the networks of the checkpoint."""
+    """The online algorithm's defaults for the task after a switch, with the networks of the checkpoint."""
     about = starting_points(start)[0].description
-    config = default_config(algorithm, get_task(about.task), ONLINE)
+    config = default_config(algorithm, get_task(about.task), ONLINE, finetuned=True)
     networks = {f.name: getattr(config_of(about), f.name) for f in fields(config_of(about))}
     return replace(config, **{name: networks[name] for name in NETWORK if name in networks})
 

@@ -30,8 +30,8 @@ from smac.training.run import finished, run_config
 PLAN = "plan.json"
 OFFLINE_COLUMNS = {"return": 1, "score": 2, "success": 2}  # number -> digits
 ONLINE_COLUMNS = {
-    "final_score": 2, "final_success": 2, "switch/dip": 2, "switch/recovery_steps": 0, "regret/eval": 2,
-    "regret/train": 2,
+    "final_score": 2, "final_success": 2, "switch/dip": 2, "switch/evaluated_every": 0, "switch/gain": 2,
+    "switch/recovery_steps": 0, "regret/eval": 2, "regret/train": 2,
 }  # fmt: skip
 
 
@@ -48,7 +48,9 @@ class Transfer:
     offline: str = ",".join(OFFLINE)
     """Offline algorithms, separated by commas."""
     online: str = "sac"
-    """Online algorithms, separated by commas."""
+    """Online algorithms, separated by commas: every offline method is fine-tuned with each."""
+    also: tuple[str, ...] = field(default=())
+    """Further pairs, each as OFFLINE-ONLINE, as in --also smac-td3 smac-td3_bc."""
     seeds: int = 5
     """How many training seeds, as one stack in every cell."""
     seed: int = 0
@@ -96,10 +98,13 @@ class Plan:
         task = get_task(options.task)
         offline, online = _names(options.offline), _names(options.online)
         only = _only(options.only)
-        for name in offline:
-            defaults(options.task, name, OFFLINE)
-        for name in online:
-            defaults(options.task, name, ONLINE)
+        pairs = [(a, b) for a in offline for b in online]
+        pairs += [pair for pair in map(_pair, options.also) if pair not in pairs]
+        for a, b in pairs:
+            defaults(options.task, a, OFFLINE)
+            defaults(options.task, b, ONLINE)
+            if a not in offline:
+                raise UserError(f"--also {a}-{b}: {a} is not among --offline {options.offline}")
         for name in only:
             agent_class(name)
         if options.seeds < 1 or options.workers < 1:
@@ -119,8 +124,7 @@ class Plan:
         finetune = {
             (a, b): ["smac", "finetune", "--from", f"pretrain/{a}", "--algorithm", b, "--dataset", dataset,
                      *words, *(only.get(b, []) if b not in OFFLINE else [])]
-            for a in offline
-            for b in online
+            for a, b in pairs
         }  # fmt: skip
         return cls(pretrain, finetune)
 
@@ -215,7 +219,9 @@ def report(out: Path, plan: dict[str, Any]) -> None:
     pictures = []
     for b in dict.fromkeys(cell.split("-")[1] for cell in online):
         pairs = [
-            CurvePair(AGENTS[a].label, out / "pretrain" / a, out / "finetune" / f"{a}-{b}") for a in offline
+            CurvePair(AGENTS[a].label, out / "pretrain" / a, out / "finetune" / f"{a}-{b}")
+            for a in offline
+            if f"{a}-{b}" in online
         ]
         pictures += draw_curves(pairs, out / f"curves-{b}")
     for path in (out / "transfer.json", out / "transfer.md", *pictures):
@@ -251,6 +257,13 @@ def _names(text: str) -> list[str]:
     if not names or len(set(names)) < len(names):
         raise UserError(f"{text!r}: name each algorithm once, separated by commas")
     return names
+
+
+def _pair(text: str) -> tuple[str, str]:
+    a, dash, b = text.partition("-")
+    if not dash:
+        raise UserError(f"--also {text!r} is not of the form OFFLINE-ONLINE")
+    return a, b
 
 
 def _only(items: Sequence[str]) -> dict[str, list[str]]:

@@ -1,8 +1,8 @@
 """The paper's figures and tables, each with the commands that it needs and what is drawn from them."""
 
-from figures.paper import ablation, connectivity, fig1, fig2, transfer
+from figures.paper import ablation, connectivity, fig1, fig2, switch, transfer
 from figures.paper.plan import PaperFigure, Step
-from figures.paper.presets import PRESETS, Preset
+from figures.paper.presets import POLICIES, PRESETS, Preset
 
 FIGURES = {
     figure.name: figure
@@ -19,7 +19,8 @@ FIGURES = {
         PaperFigure("fig1", "reward surfaces (C6)", fig1.steps, fig1.draw),
         PaperFigure("fig2", "size of the dataset (C7)", fig2.steps, fig2.draw),
         PaperFigure("ablation", "what each part of SMAC is worth (C8)", ablation.steps, ablation.draw),
+        PaperFigure("switch", "what the actor's steps after the switch cost", switch.steps, switch.draw),
     )
 }
 
-__all__ = ["FIGURES", "PRESETS", "PaperFigure", "Preset", "Step"]
+__all__ = ["FIGURES", "POLICIES", "PRESETS", "PaperFigure", "Preset", "Step"]

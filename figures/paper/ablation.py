@@ -6,12 +6,21 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
 from figures.paper.plan import Step
-from figures.paper.presets import Preset
-from figures.paper.transfer import data_steps, interval, matrix_words, number
+from figures.paper.presets import Benchmark, Preset
+from figures.paper.transfer import NO_DROP, data_steps, interval, matrix_words, number
 from figures.style import INK, look, paper, save
+from smac.agents.smac import SMACConfig
 from smac.files import read_json, write_json, write_text
+
+AXES = {"offline success": "success offline", "dip": "dip of the score at the switch"}
+
+
+def ablated(preset: Preset) -> list[Benchmark]:
+    """The tasks on which variants are compared."""
+    return [benchmark for benchmark in preset.benchmarks if benchmark.ablated]
 
 
 def folder_of(variant: str) -> str:
@@ -20,12 +29,12 @@ def folder_of(variant: str) -> str:
 
 def steps(preset: Preset) -> list[Step]:
     found = []
-    for benchmark in preset.benchmarks:
+    for benchmark in ablated(preset):
         found += data_steps(benchmark)
         for variant, options in preset.variants.items():
             out = f"ablation/{benchmark.label}/{folder_of(variant)}"
             words = matrix_words(
-                benchmark, preset, offline=["smac"], online=["sac"], only={"smac": options},
+                benchmark.brief(preset), preset, offline=["smac"], only={"smac": options},
                 dataset=f"reproduce/{benchmark.label}-v0", out=f"./{out}",
             )  # fmt: skip
             found.append(Step(words, f"{out}/transfer.json"))
@@ -35,7 +44,7 @@ def steps(preset: Preset) -> list[Step]:
 def draw(root: Path, preset: Preset) -> list[Path]:
     """Offline success against the dip, a point per variant with its intervals over seeds."""
     out, written = root / "figures" / "ablation", []
-    for benchmark in preset.benchmarks:
+    for benchmark in ablated(preset):
         found = {
             variant: read_json(root / "ablation" / benchmark.label / folder_of(variant) / "transfer.json")
             for variant in preset.variants
@@ -57,7 +66,13 @@ def draw(root: Path, preset: Preset) -> list[Path]:
         for variant, row in rows.items():
             cells = [interval(row[name]) for name in ("offline success", "dip", "regret")]
             lines.append(f"| {variant} | {' | '.join(cells)} |")
-        about = {"preset": preset.name, "task": benchmark.task, "seeds": preset.seeds, "variants": rows}
+        about = {
+            "preset": preset.name,
+            "task": benchmark.task,
+            "seed": benchmark.seed,
+            "seeds": preset.seeds,
+            "variants": rows,
+        }
         written += [
             write_json(out / f"{benchmark.label}.json", about),
             write_text(out / f"{benchmark.label}.md", "\n".join(lines) + "\n"),
@@ -66,21 +81,52 @@ def draw(root: Path, preset: Preset) -> list[Path]:
 
 
 def _scatter(rows: dict) -> plt.Figure:
-    """One row per variant: offline success on the left, dip on the right."""
-    fig, axes = plt.subplots(1, 2, figsize=(5.2, 0.6 + 0.24 * len(rows)), sharey=True)
-    places = np.arange(len(rows))[::-1]
-    for ax, name in zip(axes, ("offline success", "dip"), strict=True):
-        means = np.array([row[name]["mean"] for row in rows.values()], dtype=float)
-        lows = np.array([row[name]["low"] for row in rows.values()], dtype=float)
-        highs = np.array([row[name]["high"] for row in rows.values()], dtype=float)
-        known = np.isfinite(lows)
-        ax.hlines(places[known], lows[known], highs[known], color=look("smac").color, lw=1.4)
-        ax.plot(means, places, "o", color=look("smac").color, ms=4.5)
-        ax.set_xlabel(name if name != "dip" else "dip of the score at the switch")
-        ax.spines[["top", "right", "left"]].set_visible(False)
+    """A row per variant with its offline success and its dip; beside them one against the other."""
+    fig, axes = plt.subplots(
+        1, 3, figsize=(7.4, 0.8 + 0.24 * len(rows)), gridspec_kw={"width_ratios": [1, 1, 1.25]}
+    )
+    places, color = np.arange(len(rows))[::-1], look("smac").color
+    for ax, name in zip(axes, ("offline success", "dip"), strict=False):
+        mean, low, high = _numbers(rows, name)
+        ax.hlines(places, low, high, color=color, lw=1.4)
+        ax.plot(mean, places, "o", color=color, ms=4.5)
+        ax.set_xlabel(AXES[name])
+        ax.spines["left"].set_visible(False)
+        ax.set_yticks(places, list(rows) if name == "offline success" else [""] * len(rows))
         ax.tick_params(axis="y", length=0)
-    axes[0].set_yticks(places, list(rows))
-    axes[0].set_ylim(-0.6, len(rows) - 0.4)
-    axes[1].axvline(0.02, color=INK, lw=0.8, ls=(0, (4, 3)))
+        ax.set_ylim(-0.6, len(rows) - 0.4)
+    axes[1].axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
+    _against(axes[2], rows, color)
     fig.tight_layout()
     return fig
+
+
+def _against(ax: Axes, rows: dict, color: str) -> None:
+    """Offline success against the dip: the upper left is what one wants. kappa's values are one curve."""
+    x, y = _numbers(rows, "dip")[0], _numbers(rows, "offline success")[0]
+    kappas = sorted((k, i) for i, row in enumerate(rows.values()) if (k := _kappa(row)) is not None)
+    path = [i for _, i in kappas]
+    ax.plot(x[path], y[path], "-", color=color, lw=1.0, alpha=0.6, zorder=1)
+    ax.plot(x, y, "o", color=color, ms=4)
+    for i, variant in enumerate(rows):
+        ax.annotate(variant, (x[i], y[i]), xytext=(4, 3), textcoords="offset points", fontsize=6)
+    ax.axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
+    ax.set_xlabel(AXES["dip"])
+    ax.set_ylabel(AXES["offline success"])
+    ax.margins(0.12)
+
+
+def _numbers(rows: dict, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, lower and upper ends, one of each per variant; NaN where there is no interval."""
+    mean, low, high = (
+        np.array([row[name][part] for row in rows.values()], dtype=float) for part in ("mean", "low", "high")
+    )
+    return mean, low, high
+
+
+def _kappa(row: dict) -> float | None:
+    """kappa of a variant that differs from the default in nothing else."""
+    words = row["options"].split()
+    if not words:
+        return SMACConfig.kappa
+    return float(words[1]) if words[0] == "--kappa" and len(words) == 2 else None

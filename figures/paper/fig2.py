@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from figures.paper.plan import Step
-from figures.paper.presets import Preset
+from figures.paper.presets import Benchmark, Preset
 from figures.paper.transfer import interval, matrix_words, number
 from figures.style import look, paper, save
 from smac.files import read_json, write_json, write_text
@@ -22,9 +22,13 @@ def dataset_of(label: str, size: float) -> str:
     return f"reproduce/{label}-weak-v0" if size == 1.0 else f"reproduce/{label}-weak-{size * 1000:04.0f}-v0"
 
 
+def _benchmarks(preset: Preset) -> list[Benchmark]:
+    return [benchmark for benchmark in preset.benchmarks if benchmark.weak]
+
+
 def steps(preset: Preset) -> list[Step]:
     found = []
-    for benchmark in preset.benchmarks:
+    for benchmark in _benchmarks(preset):
         whole = dataset_of(benchmark.label, 1.0)
         collect = f"smac data collect --task {benchmark.task} --dataset {whole} {benchmark.weak} --out ./data"
         found.append(Step(tuple(shlex.split(collect)), f"data/{whole}/data/metadata.json"))
@@ -35,7 +39,7 @@ def steps(preset: Preset) -> list[Step]:
                 found.append(Step(tuple(shlex.split(subset)), f"data/{dataset}/data/metadata.json"))
             out = f"fig2/{benchmark.label}/{size:g}"
             words = matrix_words(
-                benchmark, preset, offline=METHODS, online=["sac"], dataset=dataset, out=f"./{out}"
+                benchmark.brief(preset), preset, offline=METHODS, dataset=dataset, out=f"./{out}"
             )
             found.append(Step(words, f"{out}/transfer.json"))
     return found
@@ -44,7 +48,7 @@ def steps(preset: Preset) -> list[Step]:
 def draw(root: Path, preset: Preset) -> list[Path]:
     """Dip of the score and offline success against transitions in the dataset, per method."""
     out, written = root / "figures" / "fig2", []
-    for benchmark in preset.benchmarks:
+    for benchmark in _benchmarks(preset):
         rows = []
         for size in preset.sizes:
             task = read_json(root / "fig2" / benchmark.label / f"{size:g}" / "transfer.json")
@@ -66,7 +70,13 @@ def draw(root: Path, preset: Preset) -> list[Path]:
             f"| {interval(row['dip'])} |"
             for row in rows
         ]
-        about = {"preset": preset.name, "task": benchmark.task, "seeds": preset.seeds, "rows": rows}
+        about = {
+            "preset": preset.name,
+            "task": benchmark.task,
+            "seed": benchmark.seed,
+            "seeds": preset.seeds,
+            "rows": rows,
+        }
         written += [
             write_json(out / f"{benchmark.label}.json", about),
             write_text(out / f"{benchmark.label}.md", "\n".join(lines) + "\n"),

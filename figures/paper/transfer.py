@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +33,18 @@ def data_steps(benchmark: Benchmark) -> list[Step]:
 
 
 def matrix_words(
-    benchmark: Benchmark, preset: Preset, *, offline: Sequence[str], online: Sequence[str], dataset: str,
-    out: str, only: Mapping[str, str] | None = None,
+    benchmark: Benchmark, preset: Preset, *, offline: Sequence[str], dataset: str, out: str,
+    also: Sequence[str] = (), only: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:  # fmt: skip
-    """`smac transfer` for some methods on some data; `only` adds to the methods' own options."""
+    """`smac transfer` of some methods to SAC, and of further pairs; `only` adds to the methods' options."""
     own = {a: f"{benchmark.only.get(a, '')} {(only or {}).get(a, '')}".strip() for a in offline}
-    words = [
-        "smac", "transfer", "--task", benchmark.task, "--dataset", dataset, "--data-root", "./data",
-        "--offline", ",".join(offline), "--online", ",".join(online), "--seeds", str(preset.seeds),
-        f"--pretrain={benchmark.pretrain}", f"--finetune={benchmark.finetune}", "--out", out,
-    ]  # fmt: skip
     items = [f"{a}={options}" for a, options in own.items() if options]
-    return tuple([*words, "--only", *items] if items else words)
+    return (
+        "smac", "transfer", "--task", benchmark.task, "--dataset", dataset, "--data-root", "./data",
+        "--offline", ",".join(offline), "--online", "sac", *(["--also", *also] if also else []),
+        "--seed", str(benchmark.seed), "--seeds", str(preset.seeds), f"--pretrain={benchmark.pretrain}",
+        f"--finetune={benchmark.finetune}", "--out", out, *(["--only", *items] if items else []),
+    )  # fmt: skip
 
 
 def steps(preset: Preset) -> list[Step]:
@@ -53,7 +53,7 @@ def steps(preset: Preset) -> list[Step]:
         found += data_steps(benchmark)
         out = f"./transfer/{benchmark.label}"
         words = matrix_words(
-            benchmark, preset, offline=preset.offline, online=preset.online,
+            benchmark, preset, offline=preset.offline, also=preset.also,
             dataset=f"reproduce/{benchmark.label}-v0", out=out,
         )  # fmt: skip
         found.append(Step(words, f"transfer/{benchmark.label}/transfer.json"))
@@ -66,13 +66,15 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     for benchmark in preset.benchmarks:
         folder = root / "transfer" / benchmark.label
         tasks[benchmark.label] = read_json(folder / "transfer.json")
-        for online in preset.online:
+        cells = [cell.split("-") for cell in tasks[benchmark.label]["online"]]
+        for online in dict.fromkeys(b for _, b in cells):
             pairs = [
-                CurvePair(look(a).name, folder / "pretrain" / a, folder / "finetune" / f"{a}-{online}")
-                for a in preset.offline
+                CurvePair(look(a).name, folder / "pretrain" / a, folder / "finetune" / f"{a}-{b}")
+                for a, b in cells
+                if b == online
             ]
             pictures += draw_curves(pairs, out / f"{benchmark.label}-{online}")
-    claims = {name: judge(tasks, preset) for name, judge in CLAIMS.items()}
+    claims = {name: judge(tasks) for name, judge in CLAIMS.items()}
     found = {"preset": preset.name, "seeds": preset.seeds, "paper": PAPER, "claims": claims, "tasks": tasks}
     return [
         *pictures,
@@ -92,40 +94,41 @@ def no_drop(dip: Mapping[str, float]) -> bool:
     return dip["mean"] <= NO_DROP
 
 
-def _transfers(tasks: Mapping[str, Any], preset: Preset, online: Sequence[str]) -> dict[str, Any]:
-    """Method -> online algorithm -> the tasks on which it does not drop, of how many."""
-    found: dict[str, Any] = {}
-    for a in preset.offline:
-        for b in online:
-            if b in preset.online:
-                dips = {t: number(task, f"{a}-{b}", "switch/dip") for t, task in tasks.items()}
-                found[f"{a}-{b}"] = {
-                    "without a drop": sum(map(no_drop, dips.values())), "tasks": len(dips), "dips": dips,
-                }  # fmt: skip
-    return found
+def _transfers(tasks: Mapping[str, Any], belongs: Callable[[str, str], bool]) -> dict[str, Any]:
+    """Pair -> the tasks on which it does not drop, of how many."""
+    dips: dict[str, dict[str, Any]] = {}
+    for name, task in tasks.items():
+        for cell in task["online"]:
+            if belongs(*cell.split("-")):
+                dips.setdefault(cell, {})[name] = number(task, cell, "switch/dip")
+    return {
+        cell: {"without a drop": sum(map(no_drop, found.values())), "tasks": len(found), "dips": found}
+        for cell, found in dips.items()
+    }
 
 
-def _regrets(tasks: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
+def _regrets(tasks: Mapping[str, Any]) -> dict[str, Any]:
     """How far SMAC's regret lies below that of the best baseline, task by task."""
     found = {}
     for name, task in tasks.items():
-        own = number(task, "smac-sac", "regret/eval")["mean"]
-        others = {a: number(task, f"{a}-sac", "regret/eval")["mean"] for a in preset.offline if a != "smac"}
-        best = min(others, key=lambda a: others[a])
+        regret = {
+            a: number(task, cell, "regret/eval")["mean"]
+            for cell in task["online"]
+            for a, b in [cell.split("-")]
+            if b == "sac"
+        }
+        own = regret.pop("smac")
+        best = min(regret, key=lambda a: regret[a])
         found[name] = {
-            "smac": own, "best baseline": best, "its regret": others[best],
-            "below": 1 - own / others[best] if others[best] else float("nan"),
+            "smac": own, "best baseline": best, "its regret": regret[best],
+            "below": 1 - own / regret[best] if regret[best] else float("nan"),
         }  # fmt: skip
     return found
 
 
-CLAIMS = {
-    "C1": lambda tasks, preset: _transfers(tasks, preset, ["sac"]),
-    "C2": lambda tasks, preset: {
-        cell: found
-        for cell, found in _transfers(tasks, preset, ["td3", "td3_bc"]).items()
-        if cell.startswith("smac-")
-    },
+CLAIMS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "C1": lambda tasks: _transfers(tasks, lambda a, b: b == "sac"),
+    "C2": lambda tasks: _transfers(tasks, lambda a, b: a == "smac" and b != "sac"),
     "C3": _regrets,
 }
 
@@ -139,20 +142,24 @@ def interval(value: Mapping[str, float], digits: int = 2) -> str:
 
 def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset) -> str:
     lines = [
-        f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds.",
+        f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. The "
+        "dip is the score at the switch minus the worst later evaluation, the gain the last score minus that "
+        "at the switch.",
         "",
-        "| task | method | offline success | dip of the score | final success | regret |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| task | method | offline success | dip | evaluated every | gain | final success | regret |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, task in tasks.items():
         for cell in task["online"]:
             a, b = cell.split("-")
             numbers = task["online"][cell]["over_seeds"]
             offline = task["offline"][a]["over_seeds"]["success"]
-            values = [offline, numbers["switch/dip"], numbers["final_success"], numbers["regret/eval"]]
-            lines.append(
-                f"| {name} | {look(a).name} → {look(b).name} | {' | '.join(map(interval, values))} |"
-            )
+            cells = [
+                name, f"{look(a).name} → {look(b).name}", interval(offline), interval(numbers["switch/dip"]),
+                f"{numbers['switch/evaluated_every']['mean']:.0f} steps",
+                *(interval(numbers[x]) for x in ("switch/gain", "final_success", "regret/eval")),
+            ]  # fmt: skip
+            lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| | the paper | here |", "| --- | --- | --- |"]
     for claim, text in PAPER.items():
         lines.append(f"| {claim} | {text} | {_in_words(claim, claims[claim])} |")

@@ -32,12 +32,16 @@ def agent_class(algorithm: str, among: Registry = AGENTS) -> type[Agent]:
     return among[algorithm]
 
 
-def default_config(algorithm: str, task: Task, among: Registry = AGENTS) -> AgentConfig:
-    """The algorithm's configuration with the task's own defaults in it."""
+def default_config(
+    algorithm: str, task: Task, among: Registry = AGENTS, *, finetuned: bool = False
+) -> AgentConfig:
+    """The algorithm's configuration with the task's own defaults in it; `finetuned`: after a switch."""
     kind = agent_class(algorithm, among).Config
     names = {f.name for f in fields(kind)}
-    shared = {name: value for name, value in task.defaults.get("all", {}).items() if name in names}
-    return kind(**shared | dict(task.defaults.get(algorithm, {})))
+    wanted = dict(task.defaults.get("all", {})) | dict(task.defaults.get(algorithm, {}))
+    if finetuned:
+        wanted |= task.defaults.get("finetune", {})
+    return kind(**{name: value for name, value in wanted.items() if name in names})
 
 
 def config_of(description: Description) -> AgentConfig:

@@ -16,8 +16,8 @@ from smac.training.summary import curve
 
 OFFLINE_NUMBERS = ("return", "score", "success")
 ONLINE_NUMBERS = (
-    "final_return", "final_score", "final_success", "switch/dip", "switch/recovery_steps", "regret/eval",
-    "regret/train",
+    "final_return", "final_score", "final_success", "switch/dip", "switch/evaluated_every", "switch/gain",
+    "switch/recovery_steps", "regret/eval", "regret/train",
 )  # fmt: skip
 
 

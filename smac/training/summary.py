@@ -17,8 +17,10 @@ def summarise(rows: Sequence[Row], *, dip_within: int | None) -> dict[str, dict[
     `regret/eval`: mean shortfall 1 - score of the evaluations; `regret/eval_success` the same for success.
     `regret/train`: mean shortfall of the success of the training episodes, with their exploration; it is what
     CORL publishes under both names. Both by the trapezoid rule in environment steps. `switch/dip`: score at
-    the switch minus the worst of the first `dip_within` steps; `switch/recovery_steps`: steps until the
-    score is back, absent if it never is. Without `dip_within` there was no switch.
+    the switch minus the worst evaluation of the first `dip_within` steps; `switch/evaluated_every`: steps
+    between those evaluations, without which the dip means little, as many dips are shorter;
+    `switch/recovery_steps`: steps until the score is back, absent if it never is. Without `dip_within` there
+    was no switch.
     """
     seeds = sorted({row["seed"] for row in rows if row["phase"] == "online"}, key=int)
     return {seed: _numbers([r for r in rows if r["seed"] == seed], dip_within) for seed in seeds}
@@ -37,6 +39,8 @@ def _numbers(rows: Sequence[Row], dip_within: int | None) -> dict[str, float]:
     steps, scores = curve(rows, "eval/score")
     if len(steps) > 1 and dip_within is not None:
         numbers["switch/dip"] = switch_dip(steps, scores, dip_within)
+        numbers["switch/evaluated_every"] = float(np.diff(steps).max())
+        numbers["switch/gain"] = float(scores[-1] - scores[0])
         numbers["switch/recovery_steps"] = recovery_steps(steps, scores, dip_within)
     return {name: value for name, value in numbers.items() if np.isfinite(value)}
 

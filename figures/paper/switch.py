@@ -1,0 +1,94 @@
+"""`switch`: what the size of the actor's steps after the switch costs and gains, per method."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from figures.paper.ablation import ablated
+from figures.paper.plan import Step
+from figures.paper.presets import Benchmark, Preset
+from figures.paper.transfer import NO_DROP, interval
+from figures.paper.transfer import steps as transfer_steps
+from figures.style import INK, look, paper, save
+from smac.files import write_json, write_text
+from smac.training.comparison import online_numbers
+
+SHOWN = {"switch/dip": "dip of the score", "switch/gain": "gain of the score", "regret/eval": "regret"}
+
+
+def cell_of(benchmark: Benchmark, method: str, rate: str) -> str:
+    return f"switch/{benchmark.label}/{method}-{rate}"
+
+
+def steps(preset: Preset) -> list[Step]:
+    found = transfer_steps(preset)
+    for benchmark in ablated(preset):
+        for method in preset.offline:
+            for rate in preset.rates:
+                out = cell_of(benchmark, method, rate)
+                words = (
+                    f"smac finetune --from ./transfer/{benchmark.label}/pretrain/{method} --algorithm sac "
+                    f"{benchmark.brief(preset).finetune} --actor-lr {rate} --out ./{out}"
+                )
+                found.append(Step(tuple(shlex.split(words)), f"{out}/summary.json"))
+    return found
+
+
+def draw(root: Path, preset: Preset) -> list[Path]:
+    """Dip, gain and regret against the actor's learning rate, a line per method; intervals over seeds."""
+    out, written = root / "figures" / "switch", []
+    for benchmark in ablated(preset):
+        rows: list[dict[str, Any]] = [
+            {"method": method, "actor_lr": float(rate)}
+            | {
+                name: online_numbers(root / cell_of(benchmark, method, rate))["over_seeds"][name]
+                for name in (*SHOWN, "switch/evaluated_every")
+            }
+            for method in preset.offline
+            for rate in preset.rates
+        ]
+        with paper():
+            fig = _curves(rows, preset)
+            written += save(fig, out / benchmark.label)
+            plt.close(fig)
+        lines = [f"| method | actor's rate | {' | '.join(SHOWN.values())} |", "| --- " * 5 + "|"]
+        for row in rows:
+            cells = " | ".join(interval(row[name]) for name in SHOWN)
+            lines.append(f"| {look(row['method']).name} | {row['actor_lr']:g} | {cells} |")
+        about = {
+            "preset": preset.name, "task": benchmark.task, "seed": benchmark.seed, "seeds": preset.seeds,
+            "rows": rows,
+        }  # fmt: skip
+        written += [
+            write_json(out / f"{benchmark.label}.json", about),
+            write_text(out / f"{benchmark.label}.md", "\n".join(lines) + "\n"),
+        ]
+    return written
+
+
+def _curves(rows: list[dict[str, Any]], preset: Preset) -> plt.Figure:
+    fig, axes = plt.subplots(1, len(SHOWN), figsize=(6.8, 2.3), sharex=True)
+    for ax, (name, label) in zip(axes, SHOWN.items(), strict=True):
+        for k, method in enumerate(preset.offline):
+            own = [row for row in rows if row["method"] == method]
+            shift = 1.06 ** (k - (len(preset.offline) - 1) / 2)  # so that intervals do not hide each other
+            x = np.array([row["actor_lr"] for row in own]) * shift
+            mean, low, high = (
+                np.array([row[name][part] for row in own], dtype=float) for part in ("mean", "low", "high")
+            )
+            style = look(method)
+            ax.vlines(x, low, high, color=style.color, lw=0.8, alpha=0.6)
+            ax.plot(x, mean, "o-", color=style.color, ms=3.5, lw=1.4, label=style.name)
+        ax.set_xscale("log")
+        ax.set_xlabel("learning rate of the actor")
+        ax.set_ylabel(label)
+    axes[0].axhline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
+    axes[1].axhline(0.0, color=INK, lw=0.6)
+    axes[0].legend(frameon=False)
+    fig.tight_layout()
+    return fig

@@ -1,0 +1,106 @@
+"""The plans of the paper's figures and what follows from their runs; the whole road is the smoke preset."""
+
+import shlex
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from figures.paper import FIGURES, POLICIES, PRESETS
+from figures.paper.ablation import _against, _kappa
+from figures.paper.presets import VARIANTS
+from figures.paper.transfer import CLAIMS, _in_words
+
+
+def mean(value: float) -> dict:
+    return {"mean": value, "low": value - 0.1, "high": value + 0.1, "seeds": 5}
+
+
+def task(**cells: tuple[float, float]) -> dict:
+    """A task's transfer.json: pair -> its dip and its regret."""
+    return {
+        "online": {
+            cell: {"over_seeds": {"switch/dip": mean(dip), "regret/eval": mean(regret)}}
+            for cell, (dip, regret) in cells.items()
+        }
+    }
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_command_of_every_preset_is_one_that_the_programs_take(name: str) -> None:
+    seen = set()
+    for figure in FIGURES.values():
+        for step in figure.steps(PRESETS[name]):
+            program, *words = step.words
+            if step.words not in seen and program == "landscape":
+                assert import_module(f"analysis_cli.{program}").parse(words) is not None, shlex.join(
+                    step.words
+                )
+            seen.add(step.words)
+    assert len(seen) > 5
+
+
+def test_options_of_cells_are_those_of_the_programs() -> None:
+    from analysis_cli.smac import parse
+
+    for preset in PRESETS.values():
+        for benchmark in preset.benchmarks:
+            for a in preset.offline:
+                words = f"pretrain --task {benchmark.task} --algorithm {a} {benchmark.pretrain}"
+                command = parse(shlex.split(f"{words} {benchmark.only.get(a, '')}"))
+                assert command.agent.actor_lr > 0
+        for variant, options in preset.variants.items():
+            words = f"pretrain --task {preset.benchmarks[0].task} --algorithm smac {options}"
+            assert parse(shlex.split(words)).algorithm == "smac", variant
+
+
+def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:
+    cpu = PRESETS["cpu"]
+    assert {b.label for b in cpu.benchmarks} - {b.label for b in cpu.available(False).benchmarks} == {
+        "pen-binary"
+    }
+    assert cpu.available(True) == cpu
+    collects = [
+        step.words
+        for step in FIGURES["fig2"].steps(cpu)
+        if step.words[1:3] == ("data", "collect") and any(POLICIES in word for word in step.words)
+    ]
+    assert len(collects) == 1  # pen is figure 2's second environment
+
+
+def test_claims_count_tasks_without_a_drop_and_compare_regrets() -> None:
+    tasks = {
+        "a": task(
+            **{"smac-sac": (0.01, 0.1), "iql-sac": (0.3, 0.4), "cal_ql-sac": (0.2, 0.2), "smac-td3": (0.5, 1)}
+        ),
+        "b": task(
+            **{"smac-sac": (0.03, 0.3), "iql-sac": (0.0, 0.2), "cal_ql-sac": (0.1, 0.4), "smac-td3": (0.0, 1)}
+        ),
+    }
+    c1 = CLAIMS["C1"](tasks)
+    assert {cell: found["without a drop"] for cell, found in c1.items()} == {
+        "smac-sac": 1, "iql-sac": 1, "cal_ql-sac": 0,
+    }  # fmt: skip
+    assert list(CLAIMS["C2"](tasks)) == ["smac-td3"]
+    c3 = CLAIMS["C3"](tasks)
+    assert c3["a"]["best baseline"] == "cal_ql"
+    np.testing.assert_allclose([c3["a"]["below"], c3["b"]["below"]], [0.5, -0.5])
+    assert "50 % below Cal-QL" in _in_words("C3", c3)
+
+
+def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
+    kappas = {name: _kappa({"options": options}) for name, options in VARIANTS.items()}
+    assert [kappas[name] for name in ("kappa 0", "default", "kappa 1")] == [0.0, 0.1, 1.0]
+    assert [kappas[name] for name in ("paper form", "Muon")] == [None, None]
+
+    import matplotlib.pyplot as plt
+
+    rows = {
+        name: {"options": options, "dip": mean(0.1 * k), "offline success": mean(1 - 0.05 * k)}
+        for k, (name, options) in enumerate(VARIANTS.items())
+    }
+    fig, ax = plt.subplots()
+    _against(ax, rows, "red")
+    line = ax.lines[0]
+    np.testing.assert_allclose(line.get_xdata(), [0.1, 0.2, 0.0, 0.3])  # kappa 0, 0.01, 0.1, 1
+    plt.close(fig)
