@@ -47,8 +47,9 @@ class Reproduce:
             raise UserError(f"--policies {self.policies}: no such folder")
         whole = PRESETS[self.preset]
         preset = whole.available(policies=self.policies is not None)
-        for left_out in set(whole.benchmarks) - set(preset.benchmarks):
-            console.print(f"{left_out.label} is left out: name the folder of policies with --policies")
+        for benchmark in whole.benchmarks:
+            if benchmark not in preset.benchmarks:
+                console.print(f"{benchmark.label} is left out: name the folder of policies with --policies")
         root = self.out or Path("runs") / f"reproduce-{self.preset}"
         _begin(root, self.preset)
         figures = list(FIGURES.values()) if self.name == "all" else [FIGURES[self.name]]
