@@ -36,11 +36,12 @@ class Benchmark:
 
     def brief(self, preset: Preset) -> Benchmark:
         """The same with the shorter phases of figures that compare many settings."""
-        only = {a: f"{self.only.get(a, '')} {preset.brief_only.get(a, '')}".strip() for a in preset.offline}
+        names = dict.fromkeys((*self.only, *preset.brief_only))
+        only = {a: f"{self.only.get(a, '')} {preset.brief_only.get(a, '')}".strip() for a in names}
         return replace(
             self, pretrain=f"{self.pretrain} {preset.brief_pretrain}",
             finetune=f"{self.finetune} {preset.brief_finetune}",
-            only={a: options for a, options in only.items() if options},
+            only=only,
         )  # fmt: skip
 
     @property
@@ -117,9 +118,17 @@ _PEN = Benchmark(
     task="pen-binary",
     collect=f"{_ROLLOUTS} 400",
     weak=f"{_ROLLOUTS} 2000",
-    pretrain="--hidden 128 128 --critic-hidden 128 128 --steps 6000 --eval-every 3000 --log-every 1000 "
-    "--save-every 3000 --eval-episodes 40",
-    finetune="--steps 3000 --eval-every 500 --eval-episodes 40 --log-every 500 --trajectory-every 500",
+    pretrain="--hidden 128 128 --critic-hidden 128 128 --actor-lr 1e-3 --critic-lr 1e-3 --target-rate 0.01 "
+    "--steps 6000 --eval-every 3000 --log-every 1000 --save-every 3000 --eval-episodes 40",
+    finetune="--critic-lr 1e-3 --target-rate 0.01 --steps 3000 --eval-every 250 --eval-episodes 40 "
+    "--log-every 250 --trajectory-every 500",
+    only={
+        "smac": "--temperature-lr 1e-3 --diffusion-steps 6000 --diffusion-hidden 128 128",
+        "cal_ql": "--temperature-lr 1e-3 --initial-temperature 0.1 --cql-actions 4 --cql-alpha 0.3 "
+        "--steps 4000 --eval-every 2000",
+        "iql": "--value-lr 1e-3",
+        "sac": "--temperature-lr 1e-3",
+    },
 )
 
 CPU = Preset(
@@ -132,7 +141,7 @@ CPU = Preset(
     trajectory="--episodes 60",
     plane="--nx 21 --ny 21 --episodes 10",
     sizes=(0.01, 0.1, 1.0),
-    variants=VARIANTS,
+    variants={name: VARIANTS[name] for name in VARIANTS if name not in ("kappa 0.01", "matched at policy")},
     rates=("1e-5", "1e-4", "1e-3"),
     brief_pretrain="--steps 8000 --eval-every 4000",
     brief_finetune="--steps 3000",
@@ -185,6 +194,7 @@ GPU = replace(
         _large(_PEN, f"{_ROLLOUTS} 2000", f"{_ROLLOUTS} 10000"),
     ),
     seeds=10,
+    variants=VARIANTS,
     rates=("1e-5", "3e-5", "1e-4", "3e-4", "1e-3"),
     brief_pretrain="",
     brief_finetune="",

@@ -13,6 +13,7 @@ from figures.curves import CurvePair, draw_curves
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
 from figures.style import look
+from smac.agents import OFFLINE
 from smac.files import read_json, write_json, write_text
 
 NO_DROP = 0.02  # of the score: what counts as "without a drop"
@@ -37,7 +38,10 @@ def matrix_words(
     also: Sequence[str] = (), only: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:  # fmt: skip
     """`smac transfer` of some methods to SAC, and of further pairs; `only` adds to the methods' options."""
-    own = {a: f"{benchmark.only.get(a, '')} {(only or {}).get(a, '')}".strip() for a in offline}
+    own = {
+        a: f"{benchmark.only.get(a, '')} {(only or {}).get(a, '')}".strip()
+        for a in (*offline, *(a for a in benchmark.only if a not in OFFLINE))
+    }
     items = [f"{a}={options}" for a, options in own.items() if options]
     return (
         "smac", "transfer", "--task", benchmark.task, "--dataset", dataset, "--data-root", "./data",
