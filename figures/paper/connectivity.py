@@ -16,9 +16,9 @@ from smac.files import write_atomically
 def steps(preset: Preset) -> list[Step]:
     found = transfer_steps(preset)
     for benchmark in preset.benchmarks:
-        cells = [f"./transfer/{benchmark.label}/finetune/{a}-sac" for a in preset.offline]
+        cells = [f"./transfer/{benchmark.label}/finetune/{a}-sac" for a in benchmark.offline(preset)]
         paths = []
-        for cell, a in zip(cells, preset.offline, strict=True):
+        for cell, a in zip(cells, benchmark.offline(preset), strict=True):
             for seed in range(preset.seeds):
                 out = f"trajectories/{benchmark.label}/{a}-{seed}"
                 words = f"landscape trajectory --run {cell}/seed-{seed} {preset.trajectory} --out ./{out}"

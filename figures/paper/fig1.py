@@ -10,14 +10,13 @@ from figures.paper.presets import Preset
 from figures.paper.transfer import steps as transfer_steps
 from figures.plane import draw_planes
 
-METHODS = ("smac", "cal_ql")
 SEED = 0
 
 
 def steps(preset: Preset) -> list[Step]:
     found = transfer_steps(preset)
     for benchmark in preset.benchmarks:
-        for a in METHODS:
+        for a in benchmark.two(preset):
             run = f"./transfer/{benchmark.label}/finetune/{a}-sac/seed-{SEED}"
             out = f"fig1/{benchmark.label}-{a}"
             words = f"landscape plane --trajectory {run} {preset.plane} --out ./{out}"
@@ -29,6 +28,6 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     """Both surfaces on one scale of colours, per task."""
     written = []
     for benchmark in preset.benchmarks:
-        folders = [root / "fig1" / f"{benchmark.label}-{a}" for a in METHODS]
+        folders = [root / "fig1" / f"{benchmark.label}-{a}" for a in benchmark.two(preset)]
         written += draw_planes(folders, root / "figures" / "fig1" / benchmark.label)
     return written

@@ -14,8 +14,6 @@ from figures.paper.transfer import interval, matrix_words, number
 from figures.style import look, paper, save
 from smac.files import read_json, write_json, write_text
 
-METHODS = ("smac", "cal_ql")
-
 
 def dataset_of(label: str, size: float) -> str:
     """The dataset with this share of the episodes; shares are nested."""
@@ -39,7 +37,11 @@ def steps(preset: Preset) -> list[Step]:
                 found.append(Step(tuple(shlex.split(subset)), f"data/{dataset}/data/metadata.json"))
             out = f"fig2/{benchmark.label}/{size:g}"
             words = matrix_words(
-                benchmark.brief(preset), preset, offline=METHODS, dataset=dataset, out=f"./{out}"
+                benchmark.brief(preset),
+                preset,
+                offline=benchmark.two(preset),
+                dataset=dataset,
+                out=f"./{out}",
             )
             found.append(Step(words, f"{out}/transfer.json"))
     return found
@@ -53,7 +55,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
         for size in preset.sizes:
             task = read_json(root / "fig2" / benchmark.label / f"{size:g}" / "transfer.json")
             metadata = read_json(root / "data" / dataset_of(benchmark.label, size) / "data" / "metadata.json")
-            for a in METHODS:
+            for a in benchmark.two(preset):
                 rows.append({
                     "method": a, "share": size, "episodes": metadata["total_episodes"],
                     "transitions": metadata["total_steps"],
@@ -87,7 +89,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
 def _curves(rows: list[dict]) -> plt.Figure:
     fig, axes = plt.subplots(1, 2, figsize=(5.6, 2.2), sharex=True)
     for ax, name in zip(axes, ("offline success", "dip"), strict=True):
-        for a in METHODS:
+        for a in dict.fromkeys(row["method"] for row in rows):
             own = [row for row in rows if row["method"] == a]
             x = np.array([row["transitions"] for row in own], dtype=float)
             mean, low, high = (

@@ -28,7 +28,7 @@ def cell_of(benchmark: Benchmark, method: str, rate: str) -> str:
 def steps(preset: Preset) -> list[Step]:
     found = transfer_steps(preset)
     for benchmark in ablated(preset):
-        for method in preset.offline:
+        for method in benchmark.offline(preset):
             for rate in preset.rates:
                 out = cell_of(benchmark, method, rate)
                 words = (
@@ -49,7 +49,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
                 name: online_numbers(root / cell_of(benchmark, method, rate))["over_seeds"][name]
                 for name in (*SHOWN, "switch/evaluated_every")
             }
-            for method in preset.offline
+            for method in benchmark.offline(preset)
             for rate in preset.rates
         ]
         with paper():
