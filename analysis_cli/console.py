@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 
@@ -39,9 +40,22 @@ def call(program: str, command: Callable[[], None]) -> None:
         sys.exit(130)
 
 
+_typed: ContextVar[Sequence[str] | None] = ContextVar("typed", default=None)
+
+
 def command_line(program: str) -> str:
-    """The command as it was typed."""
-    return shlex.join([program, *sys.argv[1:]])
+    """The command as it was typed, or as it would have been if it runs within another."""
+    return shlex.join(_typed.get() or [program, *sys.argv[1:]])
+
+
+@contextmanager
+def as_typed(words: Sequence[str]) -> Iterator[None]:
+    """Inside, `command_line` is these words: for a command that runs others in its own process."""
+    token = _typed.set(words)
+    try:
+        yield
+    finally:
+        _typed.reset(token)
 
 
 def progress_columns() -> tuple[ProgressColumn, ...]:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from analysis_cli.console import command_line, console, wrote
+from analysis_cli.console import as_typed, command_line, console, wrote
 from figures.paper import FIGURES, POLICIES, PRESETS, Step
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json
@@ -85,7 +85,8 @@ class Reproduce:
         program, *arguments = words
         parse = import_module(f"analysis_cli.{program}").parse  # which import this module in turn
         try:
-            parse(arguments).run()
+            with as_typed(words):
+                parse(arguments).run()
         except UserError as error:
             raise UserError(f"`{shlex.join(words)}`: {error}") from error
 

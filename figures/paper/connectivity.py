@@ -19,7 +19,7 @@ def steps(preset: Preset) -> list[Step]:
         cells = [f"./transfer/{benchmark.label}/finetune/{a}-sac" for a in benchmark.offline(preset)]
         paths = []
         for cell, a in zip(cells, benchmark.offline(preset), strict=True):
-            for seed in range(preset.seeds):
+            for seed in benchmark.training_seeds(preset):
                 out = f"trajectories/{benchmark.label}/{a}-{seed}"
                 words = f"landscape trajectory --run {cell}/seed-{seed} {preset.trajectory} --out ./{out}"
                 found.append(Step(tuple(shlex.split(words)), f"{out}/result.json"))

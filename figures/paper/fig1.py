@@ -10,14 +10,12 @@ from figures.paper.presets import Preset
 from figures.paper.transfer import steps as transfer_steps
 from figures.plane import draw_planes
 
-SEED = 0
-
 
 def steps(preset: Preset) -> list[Step]:
     found = transfer_steps(preset)
     for benchmark in preset.benchmarks:
         for a in benchmark.two(preset):
-            run = f"./transfer/{benchmark.label}/finetune/{a}-sac/seed-{SEED}"
+            run = f"./transfer/{benchmark.label}/finetune/{a}-sac/seed-{benchmark.seed}"
             out = f"fig1/{benchmark.label}-{a}"
             words = f"landscape plane --trajectory {run} {preset.plane} --out ./{out}"
             found.append(Step(tuple(shlex.split(words)), f"{out}/result.json"))

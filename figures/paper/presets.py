@@ -50,6 +50,9 @@ class Benchmark:
         """The preset's offline methods that are run on it."""
         return tuple(method for method in preset.offline if method not in self.without)
 
+    def training_seeds(self, preset: Preset) -> range:
+        return range(self.seed, self.seed + preset.seeds)
+
     def two(self, preset: Preset) -> tuple[str, str]:
         """SMAC and the first baseline, where a figure sets one beside the other."""
         return "smac", next(method for method in self.offline(preset) if method != "smac")

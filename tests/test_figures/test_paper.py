@@ -104,3 +104,24 @@ def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
     line = ax.lines[0]
     np.testing.assert_allclose(line.get_xdata(), [0.1, 0.2, 0.0, 0.3])  # kappa 0, 0.01, 0.1, 1
     plt.close(fig)
+
+
+def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
+    preset = PRESETS["cpu"].available(False)
+    runs = {
+        word
+        for figure in ("connectivity", "fig1")
+        for step in FIGURES[figure].steps(preset)
+        for word in step.words
+        if "umaze/finetune/smac-sac/seed-" in word
+    }
+    folder = "./transfer/pointmaze-umaze/finetune/smac-sac"
+    assert runs == {f"{folder}/seed-{seed}" for seed in range(5, 10)}
+
+
+def test_a_step_is_recorded_as_its_own_command() -> None:
+    from analysis_cli.console import as_typed, command_line
+
+    with as_typed(["smac", "transfer", "--task", "a b"]):
+        assert command_line("smac") == "smac transfer --task 'a b'"
+    assert "transfer" not in command_line("smac")
