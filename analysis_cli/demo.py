@@ -35,8 +35,8 @@ PRETRAIN = {
 }
 # SAC's usual rates, so that there is something to see: with this task's own, the actor is thirty times slower
 FINETUNE = (
-    "--actor-lr 3e-4 --critic-lr 3e-4 --temperature-lr 3e-4 --target-rate 0.005 --steps 4000 --eval-every 250 "
-    "--log-every 250 --trajectory-every 500"
+    "--actor-lr 3e-4 --critic-lr 3e-4 --temperature-lr 3e-4 --target-rate 0.005 --steps 4000 "
+    "--eval-every 250 --log-every 250 --trajectory-every 500"
 )
 LANDSCAPE = "--points 21 --episodes 200"
 
