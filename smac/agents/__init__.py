@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 from smac.agents.base import Agent, AgentConfig
 from smac.agents.bc import BC
@@ -38,10 +39,12 @@ def default_config(
     """The algorithm's configuration with the task's own defaults in it; `finetuned`: after a switch."""
     kind = agent_class(algorithm, among).Config
     names = {f.name for f in fields(kind)}
-    wanted = dict(task.defaults.get("all", {})) | dict(task.defaults.get(algorithm, {}))
-    if finetuned:
-        wanted |= task.defaults.get("finetune", {})
-    return kind(**{name: value for name, value in wanted.items() if name in names})
+
+    def shared(group: str) -> dict[str, Any]:
+        return {name: value for name, value in task.defaults.get(group, {}).items() if name in names}
+
+    own = dict(task.defaults.get(algorithm, {}))
+    return kind(**shared("all") | own | (shared("finetune") if finetuned else {}))
 
 
 def config_of(description: Description) -> AgentConfig:

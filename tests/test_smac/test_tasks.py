@@ -55,12 +55,22 @@ def test_defaults_name_fields_of_the_algorithms(name):
     """A default under a misspelt name would silently do nothing, or stop a run."""
     task = get_task(name)
     known = {f.name for kind in AGENTS.values() for f in fields(kind.Config)}
-    assert set(task.defaults["all"]) <= known
-    assert set(task.defaults) - {"all"} <= set(AGENTS)
+    assert set(task.defaults["all"]) | set(task.defaults.get("finetune", {})) <= known
+    assert set(task.defaults) - {"all", "finetune"} <= set(AGENTS)
     for algorithm in AGENTS:
         config = default_config(algorithm, task)
         for key, value in task.defaults.get(algorithm, {}).items():
             assert getattr(config, key) == value
+
+
+def test_an_actor_is_slower_after_a_switch_than_from_nothing():
+    for name in ("pointmaze-umaze", "pen-binary"):
+        task = get_task(name)
+        for algorithm in ("sac", "td3", "td3_bc"):
+            from_nothing = default_config(algorithm, task)
+            after = default_config(algorithm, task, finetuned=True)
+            assert after.actor_lr == task.defaults["finetune"]["actor_lr"] < from_nothing.actor_lr / 50
+            assert after.critic_lr == from_nothing.critic_lr
 
 
 def test_score_and_margin():
