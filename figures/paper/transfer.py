@@ -125,7 +125,7 @@ def _regrets(tasks: Mapping[str, Any]) -> dict[str, Any]:
         best = min(regret, key=lambda a: regret[a])
         found[name] = {
             "smac": own, "best baseline": best, "its regret": regret[best],
-            "below": 1 - own / regret[best] if regret[best] else float("nan"),
+            "below": 1 - own / regret[best] if own > 0 and regret[best] > 0 else None,
         }  # fmt: skip
     return found
 
@@ -174,11 +174,15 @@ def _in_words(claim: str, found: Mapping[str, Any]) -> str:
     if not found:
         return "not run"
     if claim == "C3":
-        return "; ".join(
-            f"{task}: {100 * x['below']:.0f} % below {look(x['best baseline']).name}"
-            for task, x in found.items()
-        )
+        return "; ".join(f"{task}: {_regret_in_words(x)}" for task, x in found.items())
     return "; ".join(
         f"{' → '.join(look(part).name for part in cell.split('-'))} on {x['without a drop']} of {x['tasks']}"
         for cell, x in found.items()
     )
+
+
+def _regret_in_words(found: Mapping[str, Any]) -> str:
+    """A share only where both are positive: a policy better than the reference has a negative regret."""
+    share = f", {100 * found['below']:.0f} % below" if found["below"] is not None else ""
+    baseline = look(found["best baseline"]).name
+    return f"{found['smac']:.2f} against {found['its regret']:.2f} of {baseline}{share}"

@@ -85,7 +85,9 @@ def test_claims_count_tasks_without_a_drop_and_compare_regrets() -> None:
     c3 = CLAIMS["C3"](tasks)
     assert c3["a"]["best baseline"] == "cal_ql"
     np.testing.assert_allclose([c3["a"]["below"], c3["b"]["below"]], [0.5, -0.5])
-    assert "50 % below Cal-QL" in _in_words("C3", c3)
+    assert "a: 0.10 against 0.20 of Cal-QL, 50 % below" in _in_words("C3", c3)
+    better = CLAIMS["C3"]({"a": task(**{"smac-sac": (0.0, -0.01), "iql-sac": (0.0, 0.02)})})
+    assert _in_words("C3", better) == "a: -0.01 against 0.02 of IQL"  # no share of a negative number
 
 
 def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
