@@ -2,6 +2,7 @@
 
 import shlex
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
 from figures.paper.presets import VARIANTS
-from figures.paper.transfer import CLAIMS, _in_words
+from figures.paper.transfer import CLAIMS, _in_words, dip_of_mean
 
 
 def mean(value: float) -> dict:
@@ -88,6 +89,14 @@ def test_claims_count_tasks_without_a_drop_and_compare_regrets() -> None:
     assert "a: 0.10 against 0.20 of Cal-QL, 50 % below" in _in_words("C3", c3)
     better = CLAIMS["C3"]({"a": task(**{"smac-sac": (0.0, -0.01), "iql-sac": (0.0, 0.02)})})
     assert _in_words("C3", better) == "a: -0.01 against 0.02 of IQL"  # no share of a negative number
+
+
+def test_the_mean_over_seeds_dips_less_than_its_seeds(tmp_path: Path) -> None:
+    scores = {"0": [1.0, 0.8, 1.0, 1.1], "1": [1.0, 1.0, 0.9, 1.1]}
+    lines = ["phase,step,seed,eval/score"]
+    lines += [f"online,{100 * k},{seed},{x}" for seed, xs in scores.items() for k, x in enumerate(xs)]
+    (tmp_path / "metrics.csv").write_text("\n".join(lines) + "\n")
+    assert dip_of_mean(tmp_path) == pytest.approx(0.1)  # of dips of 0.2 and 0.1
 
 
 def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
