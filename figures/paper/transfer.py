@@ -164,8 +164,8 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Prese
     lines = [
         f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. The "
         "dip is the score at the switch minus the worst later evaluation, seed by seed, or of the mean over "
-        "seeds, which leaves out the luck of single evaluations; the gain is the last score minus that at the "
-        "switch.",
+        "seeds, which leaves out the luck of single evaluations; the gain is the last score minus that at "
+        "the switch.",
         "",
         "| task | method | offline success | dip | dip of the mean | evaluated every | gain | final success "
         "| regret |",
