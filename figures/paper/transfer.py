@@ -167,9 +167,9 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Prese
         "seeds, which leaves out the luck of single evaluations; the gain is the last score minus that at "
         "the switch.",
         "",
-        "| task | method | offline success | dip | dip of the mean | evaluated every | gain | final success "
-        "| regret |",
-        "|" + " --- |" * 9,
+        "| task | method | offline success | dip | dip of the mean | evaluated every | recovery | gain "
+        "| final success | regret |",
+        "|" + " --- |" * 10,
     ]
     for name, task in tasks.items():
         for cell in task["online"]:
@@ -180,6 +180,7 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Prese
                 name, f"{look(a).name} → {look(b).name}", interval(offline), interval(numbers["switch/dip"]),
                 f"{task['online'][cell]['dip of the mean']:.2f}",
                 f"{numbers['switch/evaluated_every']['mean']:.0f} steps",
+                _recovery(numbers.get("switch/recovery_steps"), preset.seeds),
                 *(interval(numbers[x]) for x in ("switch/gain", "final_success", "regret/eval")),
             ]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
@@ -187,6 +188,14 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Prese
     for claim, text in PAPER.items():
         lines.append(f"| {claim} | {text} | {_in_words(claim, claims[claim])} |")
     return "\n".join(lines) + "\n"
+
+
+def _recovery(steps: Mapping[str, float] | None, seeds: int) -> str:
+    """Mean steps until the score is back, with the number of seeds in which it ever is."""
+    if steps is None:
+        return "never"
+    share = "" if steps["seeds"] == seeds else f" ({steps['seeds']} of {seeds} seeds)"
+    return f"{steps['mean']:.0f} steps{share}"
 
 
 def _in_words(claim: str, found: Mapping[str, Any]) -> str:
