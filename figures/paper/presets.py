@@ -153,7 +153,10 @@ CPU = Preset(
     trajectory="--episodes 60",
     plane="--nx 21 --ny 21 --episodes 10",
     sizes=(0.01, 0.1, 1.0),
-    variants={name: VARIANTS[name] for name in VARIANTS if name not in ("kappa 0.01", "matched at policy")},
+    variants={
+        name: VARIANTS[name]
+        for name in ("default", "kappa 0", "kappa 1", "paper form", "matched at data", "Muon")
+    },
     rates=("1e-5", "1e-4", "1e-3"),
     brief_pretrain="--steps 8000 --eval-every 4000",
     brief_finetune="--steps 3000",

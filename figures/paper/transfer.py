@@ -88,7 +88,21 @@ def draw(root: Path, preset: Preset) -> list[Path]:
         *pictures,
         write_json(out / "transfer.json", about),
         write_text(out / "transfer.md", _markdown(tasks, claims, preset)),
+        write_text(out / "evaluations.csv", _evaluations(root, preset)),
     ]
+
+
+def _evaluations(root: Path, preset: Preset) -> str:
+    """Every evaluation behind the curves, as CSV."""
+    columns = ("phase", "step", "seed", "eval/return", "eval/score", "eval/success")
+    lines = [",".join(("task", "cell", *columns))]
+    for benchmark in preset.benchmarks:
+        folder = root / "transfer" / benchmark.label
+        for cell in sorted([*folder.glob("pretrain/*"), *folder.glob("finetune/*")]):
+            for row in read_metrics(cell):
+                if row.get("eval/return"):
+                    lines.append(",".join((benchmark.label, cell.name, *(row[c] for c in columns))))
+    return "\n".join(lines) + "\n"
 
 
 def number(task: Mapping[str, Any], cell: str, name: str) -> dict[str, float]:
