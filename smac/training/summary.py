@@ -17,8 +17,8 @@ def summarise(rows: Sequence[Row], *, dip_within: int | None) -> dict[str, dict[
     `regret/eval`: mean shortfall 1 - score of the evaluations; `regret/eval_success` the same for success.
     `regret/train`: mean shortfall of the success of the training episodes, with their exploration; it is what
     CORL publishes under both names. Both by the trapezoid rule in environment steps. `switch/dip`: score at
-    the switch minus the worst evaluation of the first `dip_within` steps; `switch/evaluated_every`: steps
-    between those evaluations, without which the dip means little, as many dips are shorter;
+    the switch minus the worst evaluation of the first `dip_within` steps; `switch/evaluated_every`: the
+    longest time between two evaluations, as a shorter dip may not be seen;
     `switch/recovery_steps`: steps until the score is back, absent if it never is. Without `dip_within` there
     was no switch.
     """

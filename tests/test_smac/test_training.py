@@ -312,6 +312,8 @@ def test_summary_of_a_hand_made_run():
             "regret/eval_success": (0.25 * 100 + 0.25 * 200) / 300,
             "regret/train": 0.25,
             "switch/dip": 0.4,
+            "switch/evaluated_every": 200.0,  # the longest time without an evaluation
+            "switch/gain": 0.0,
             "switch/recovery_steps": 300.0,
         }
     )
