@@ -225,6 +225,7 @@ def _in_words(claim: str, found: Mapping[str, Any]) -> str:
 
 def _regret_in_words(found: Mapping[str, Any]) -> str:
     """A share only where both are positive: a policy better than the reference has a negative regret."""
-    share = f", {100 * found['below']:.0f} % below" if found["below"] is not None else ""
+    below = found["below"]
+    share = "" if below is None else f", {100 * abs(below):.0f} % {'below' if below >= 0 else 'above'}"
     baseline = look(found["best baseline"]).name
     return f"{found['smac']:.2f} against {found['its regret']:.2f} of {baseline}{share}"

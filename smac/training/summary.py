@@ -19,8 +19,8 @@ def summarise(rows: Sequence[Row], *, dip_within: int | None) -> dict[str, dict[
     CORL publishes under both names. Both by the trapezoid rule in environment steps. `switch/dip`: score at
     the switch minus the worst evaluation of the first `dip_within` steps; `switch/evaluated_every`: the
     longest time between two evaluations, as a shorter dip may not be seen;
-    `switch/recovery_steps`: steps until the score is back, absent if it never is; `switch/gain`: the last score
-    minus that at the switch. Without `dip_within` there was no switch.
+    `switch/recovery_steps`: steps until the score is back, absent if it never is; `switch/gain`: the last
+    score minus that at the switch. Without `dip_within` there was no switch.
     """
     seeds = sorted({row["seed"] for row in rows if row["phase"] == "online"}, key=int)
     return {seed: _numbers([r for r in rows if r["seed"] == seed], dip_within) for seed in seeds}
