@@ -108,8 +108,14 @@ def _against(ax: Axes, rows: dict, color: str) -> None:
     path = [i for _, i in kappas]
     ax.plot(x[path], y[path], "-", color=color, lw=1.0, alpha=0.6, zorder=1)
     ax.plot(x, y, "o", color=color, ms=4)
+    width, height = np.ptp(x), np.ptp(y)
     for i, variant in enumerate(rows):
-        ax.annotate(variant, (x[i], y[i]), xytext=(4, 3), textcoords="offset points", fontsize=6)
+        close = (np.abs(x - x[i]) < 0.3 * width) & (y >= y[i]) & (y - y[i] < 0.1 * height)
+        below = close.sum() > 1  # there is another label above
+        ax.annotate(
+            variant, (x[i], y[i]), xytext=(4, -8 if below else 3), textcoords="offset points", fontsize=6
+        )
+    ax.locator_params(axis="x", nbins=4)
     ax.axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
     ax.set_xlabel(AXES["dip"])
     ax.set_ylabel(AXES["offline success"])
