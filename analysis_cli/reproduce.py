@@ -77,7 +77,7 @@ class Reproduce:
         words = [str(root / word[2:]) if word.startswith("./") else word for word in step.words]
         words = [word.replace(POLICIES, str(self.policies)) for word in words]
         out = root / step.done.rpartition("/")[0]
-        if words[:2] == ["smac", "finetune"] and (out / "config.json").exists():
+        if (out / "config.json").exists():  # a run that was interrupted
             words = ["smac", "resume", str(out)]
         elif any(" ".join(words[1:]).startswith(command) for command in TAKES_WORKERS):
             words += ["--workers", str(self.workers)]
