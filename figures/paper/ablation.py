@@ -1,4 +1,4 @@
-"""`ablation`: what each part of SMAC is worth offline and at the switch."""
+"""`ablation`: what each part of SMAC, and the size of its networks, is worth offline and at the switch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from smac.files import read_json, write_json, write_text
 AXES = {"offline success": "success offline", "dip": "dip of the score at the switch"}
 
 
-def ablated(preset: Preset) -> list[Benchmark]:
-    """The tasks on which variants are compared."""
-    return [benchmark for benchmark in preset.benchmarks if benchmark.ablated]
+def _benchmarks(preset: Preset) -> list[Benchmark]:
+    return [benchmark for benchmark in preset.benchmarks if benchmark.variants]
 
 
 def folder_of(variant: str) -> str:
@@ -29,12 +28,12 @@ def folder_of(variant: str) -> str:
 
 def steps(preset: Preset) -> list[Step]:
     found = []
-    for benchmark in ablated(preset):
+    for benchmark in _benchmarks(preset):
         found += data_steps(benchmark)
-        for variant, options in preset.variants.items():
+        for variant, options in benchmark.variants.items():
             out = f"ablation/{benchmark.label}/{folder_of(variant)}"
             words = matrix_words(
-                benchmark.brief(preset), preset, offline=["smac"], only={"smac": options},
+                benchmark.brief(), preset, offline=["smac"], only={"smac": options},
                 dataset=f"reproduce/{benchmark.label}-v0", out=f"./{out}",
             )  # fmt: skip
             found.append(Step(words, f"{out}/transfer.json"))
@@ -44,14 +43,14 @@ def steps(preset: Preset) -> list[Step]:
 def draw(root: Path, preset: Preset) -> list[Path]:
     """Offline success against the dip, a point per variant with its intervals over seeds."""
     out, written = root / "figures" / "ablation", []
-    for benchmark in ablated(preset):
+    for benchmark in _benchmarks(preset):
         found = {
             variant: read_json(root / "ablation" / benchmark.label / folder_of(variant) / "transfer.json")
-            for variant in preset.variants
+            for variant in benchmark.variants
         }
         rows = {
             variant: {
-                "options": preset.variants[variant],
+                "options": benchmark.variants[variant],
                 "offline success": task["offline"]["smac"]["over_seeds"]["success"],
                 "dip": number(task, "smac-sac", "switch/dip"),
                 "regret": number(task, "smac-sac", "regret/eval"),

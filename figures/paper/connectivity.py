@@ -16,16 +16,16 @@ from smac.files import write_atomically
 def steps(preset: Preset) -> list[Step]:
     found = transfer_steps(preset)
     for benchmark in preset.benchmarks:
-        cells = [f"./transfer/{benchmark.label}/finetune/{a}-sac" for a in benchmark.offline(preset)]
+        cells = [f"./transfer/{benchmark.label}/finetune/{a}-sac" for a in preset.offline]
         paths = []
-        for cell, a in zip(cells, benchmark.offline(preset), strict=True):
+        for cell, a in zip(cells, preset.offline, strict=True):
             for seed in benchmark.training_seeds(preset):
                 out = f"trajectories/{benchmark.label}/{a}-{seed}"
-                words = f"landscape trajectory --run {cell}/seed-{seed} {preset.trajectory} --out ./{out}"
+                words = f"landscape trajectory --run {cell}/seed-{seed} {benchmark.trajectory} --out ./{out}"
                 found.append(Step(tuple(shlex.split(words)), f"{out}/result.json"))
                 paths.append(f"./{out}")
         out = f"connectivity/{benchmark.label}"
-        report = ["landscape", "report", *cells, *paths, *shlex.split(preset.line), "--out", f"./{out}"]
+        report = ["landscape", "report", *cells, *paths, *shlex.split(benchmark.line), "--out", f"./{out}"]
         found.append(Step(tuple(report), f"{out}/report.html"))
     return found
 

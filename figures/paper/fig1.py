@@ -14,7 +14,7 @@ from figures.plane import draw_planes
 def steps(preset: Preset) -> list[Step]:
     found = transfer_steps(preset)
     for benchmark in preset.benchmarks:
-        for a in benchmark.two(preset):
+        for a in ("smac", "cal_ql"):
             run = f"./transfer/{benchmark.label}/finetune/{a}-sac/seed-{benchmark.seed}"
             out = f"fig1/{benchmark.label}-{a}"
             words = f"landscape plane --trajectory {run} {preset.plane} --out ./{out}"
@@ -26,6 +26,6 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     """Both surfaces on one scale of colours, per task."""
     written = []
     for benchmark in preset.benchmarks:
-        folders = [root / "fig1" / f"{benchmark.label}-{a}" for a in benchmark.two(preset)]
+        folders = [root / "fig1" / f"{benchmark.label}-{a}" for a in ("smac", "cal_ql")]
         written += draw_planes(folders, root / "figures" / "fig1" / benchmark.label)
     return written

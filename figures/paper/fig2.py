@@ -37,9 +37,9 @@ def steps(preset: Preset) -> list[Step]:
                 found.append(Step(tuple(shlex.split(subset)), f"data/{dataset}/data/metadata.json"))
             out = f"fig2/{benchmark.label}/{size:g}"
             words = matrix_words(
-                benchmark.brief(preset),
+                benchmark.brief(),
                 preset,
-                offline=benchmark.two(preset),
+                offline=("smac", benchmark.baseline),
                 dataset=dataset,
                 out=f"./{out}",
             )
@@ -55,7 +55,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
         for size in preset.sizes:
             task = read_json(root / "fig2" / benchmark.label / f"{size:g}" / "transfer.json")
             metadata = read_json(root / "data" / dataset_of(benchmark.label, size) / "data" / "metadata.json")
-            for a in benchmark.two(preset):
+            for a in ("smac", benchmark.baseline):
                 rows.append({
                     "method": a, "share": size, "episodes": metadata["total_episodes"],
                     "transitions": metadata["total_steps"],

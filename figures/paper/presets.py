@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 POLICIES = "POLICIES"  # stands in an option for the folder of published policies
 
@@ -25,37 +26,39 @@ class Benchmark:
     """Options of `smac data collect` for the weaker policy of figure 2; without it the task is not in it."""
     only: Mapping[str, str] = field(default_factory=dict)
     """Algorithm -> its own options."""
-    without: tuple[str, ...] = ()
-    """Offline methods that are too slow on it for the preset."""
+    baseline: str = "cal_ql"
+    """The method beside SMAC in figure 2."""
     seed: int = 0
     """The first training seed."""
-    ablated: bool = False
-    """Whether SMAC's variants and the settings of the switch are compared on it."""
+    line: str = ""
+    """Options of the lines between checkpoints."""
+    trajectory: str = ""
+    """Options of the returns along the path that fine-tuning took."""
+    variants: Mapping[str, str] = field(default_factory=dict)
+    """Name of an ablation -> SMAC's options in it; without any the task is not in `ablation`."""
+    rates: tuple[str, ...] = ()
+    """Learning rates of the actor after the switch, smallest first; without any it is not in `switch`."""
+    brief_pretrain: str = ""
+    """What `ablation`, `fig2` and `switch` add to these options, so as to be shorter."""
+    brief_finetune: str = ""
+    brief_only: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         return self.task.partition("@")[0]
 
-    def brief(self, preset: Preset) -> Benchmark:
+    def brief(self) -> Benchmark:
         """The same with the shorter phases of figures that compare many settings."""
-        names = dict.fromkeys((*self.only, *preset.brief_only))
-        only = {a: f"{self.only.get(a, '')} {preset.brief_only.get(a, '')}".strip() for a in names}
+        names = dict.fromkeys((*self.only, *self.brief_only))
+        only = {a: f"{self.only.get(a, '')} {self.brief_only.get(a, '')}".strip() for a in names}
         return replace(
-            self, pretrain=f"{self.pretrain} {preset.brief_pretrain}",
-            finetune=f"{self.finetune} {preset.brief_finetune}",
+            self, pretrain=f"{self.pretrain} {self.brief_pretrain}".strip(),
+            finetune=f"{self.finetune} {self.brief_finetune}".strip(),
             only=only,
         )  # fmt: skip
 
-    def offline(self, preset: Preset) -> tuple[str, ...]:
-        """The preset's offline methods that are run on it."""
-        return tuple(method for method in preset.offline if method not in self.without)
-
     def training_seeds(self, preset: Preset) -> range:
         return range(self.seed, self.seed + preset.seeds)
-
-    def two(self, preset: Preset) -> tuple[str, str]:
-        """SMAC and the first baseline, where a figure sets one beside the other."""
-        return "smac", next(method for method in self.offline(preset) if method != "smac")
 
     @property
     def needs_policies(self) -> bool:
@@ -74,29 +77,17 @@ class Preset:
     """Offline methods; each is fine-tuned with SAC."""
     also: tuple[str, ...]
     """Further pairs OFFLINE-ONLINE."""
-    line: str
-    """Options of the lines between checkpoints."""
-    trajectory: str
-    """Options of the returns along the path that fine-tuning took."""
     plane: str
     """Options of the reward surfaces."""
     sizes: tuple[float, ...]
     """Nested shares of the weaker policy's data, smallest first."""
-    variants: Mapping[str, str]
-    """Name of an ablation -> SMAC's options in it."""
-    rates: tuple[str, ...]
-    """Learning rates of the actor after the switch, smallest first."""
-    brief_pretrain: str = ""
-    """What `ablation`, `fig2` and `switch` add to the options of a benchmark, so as to be shorter."""
-    brief_finetune: str = ""
-    brief_only: Mapping[str, str] = field(default_factory=dict)
 
     def available(self, policies: bool) -> Preset:
         """This preset without the tasks whose data come from published policies, unless those are there."""
         return replace(self, benchmarks=tuple(b for b in self.benchmarks if policies or not b.needs_policies))
 
 
-VARIANTS = {
+PARTS = {
     "default": "",
     "kappa 0": "--kappa 0",
     "kappa 0.01": "--kappa 0.01",
@@ -107,6 +98,11 @@ VARIANTS = {
     "no outcome": "--condition none",
     "Muon": "--optimiser muon",
 }
+SIZES = {
+    "2 x 64": "--hidden 64 64",
+    "3 x 128": "--hidden 128 128 128",
+    "3 x 256": "--hidden 256 256 256",
+}
 
 _UMAZE = Benchmark(
     task="pointmaze-umaze",
@@ -116,7 +112,13 @@ _UMAZE = Benchmark(
     finetune="--steps 5000 --eval-every 250 --eval-episodes 40 --log-every 250 --trajectory-every 500",
     only={"cal_ql": "--steps 6000 --eval-every 1500"},
     seed=5,  # the defaults were chosen on its seeds 0 to 4, see results/smac-study.md
-    ablated=True,
+    line="--points 11 --episodes 300",
+    trajectory="--episodes 300",
+    variants=PARTS,
+    rates=("1e-5", "1e-4", "1e-3"),
+    brief_pretrain="--steps 8000 --eval-every 4000",
+    brief_finetune="--steps 3000",
+    brief_only={"cal_ql": "--steps 4000 --eval-every 2000"},
 )
 _MEDIUM = replace(
     _UMAZE,
@@ -124,7 +126,11 @@ _MEDIUM = replace(
     collect="--wander 0.003 --episodes 500",
     weak="",
     seed=0,
-    ablated=False,
+    line="--points 11 --episodes 100",
+    trajectory="--episodes 100",
+    variants=SIZES,
+    rates=(),
+    brief_pretrain="",
 )
 _ROLLOUTS = f"--policy {POLICIES}/hand_dapg/policy_pen.npz --stochastic --episodes"
 _PEN = Benchmark(
@@ -132,15 +138,19 @@ _PEN = Benchmark(
     collect=f"{_ROLLOUTS} 400",
     weak=f"{_ROLLOUTS} 2000",
     pretrain="--hidden 128 128 --critic-hidden 128 128 --actor-lr 1e-3 --critic-lr 1e-3 --target-rate 0.01 "
-    "--steps 6000 --eval-every 3000 --log-every 1000 --save-every 3000 --eval-episodes 40",
-    finetune="--critic-lr 1e-3 --target-rate 0.01 --steps 3000 --eval-every 250 --eval-episodes 40 "
+    "--steps 6000 --eval-every 3000 --log-every 1000 --save-every 3000 --eval-episodes 200",
+    finetune="--critic-lr 1e-3 --target-rate 0.01 --steps 3000 --eval-every 500 --eval-episodes 200 "
     "--log-every 250 --trajectory-every 500",
     only={
         "smac": "--temperature-lr 1e-3 --diffusion-steps 6000 --diffusion-hidden 128 128",
         "iql": "--value-lr 1e-3",
+        "cal_ql": "--temperature-lr 1e-3 --cql-actions 4 --steps 3000 --eval-every 1500",
         "sac": "--temperature-lr 1e-3",
     },
-    without=("cal_ql",),
+    baseline="iql",  # of three sizes Cal-QL takes too long
+    seed=5,  # its actor's rate was chosen on seeds 0 to 4
+    line="--points 11 --episodes 100",
+    trajectory="--episodes 100",
 )
 
 CPU = Preset(
@@ -149,18 +159,8 @@ CPU = Preset(
     seeds=5,
     offline=("smac", "cal_ql", "iql", "td3_bc"),
     also=("smac-td3", "smac-td3_bc"),
-    line="--points 21 --episodes 60",
-    trajectory="--episodes 60",
     plane="--nx 21 --ny 21 --episodes 10",
     sizes=(0.01, 0.1, 1.0),
-    variants={
-        name: VARIANTS[name]
-        for name in ("default", "kappa 0", "kappa 1", "paper form", "matched at data", "Muon")
-    },
-    rates=("1e-5", "1e-4", "1e-3"),
-    brief_pretrain="--steps 8000 --eval-every 4000",
-    brief_finetune="--steps 3000",
-    brief_only={"cal_ql": "--steps 4000 --eval-every 2000"},
 )
 
 _TINY = "--batch-size 16 --eval-episodes 2 --save-every 40"
@@ -175,17 +175,20 @@ SMOKE = Preset(
             pretrain=f"--hidden 8 8 --steps 40 --eval-every 40 --log-every 40 {_TINY}",
             finetune=f"--steps 40 --eval-every 20 --log-every 20 --trajectory-every 20 {_TINY}",
             only={"smac": "--diffusion-steps 20 --diffusion-hidden 8", "cal_ql": "--cql-actions 2"},
+            line="--points 5 --episodes 2",
+            trajectory="--episodes 2",
+            variants={name: PARTS[name] for name in ("default", "paper form")},
+            rates=("1e-5", "1e-3"),
+            brief_pretrain="",
+            brief_finetune="",
+            brief_only={},
         ),
     ),
     seeds=2,
     offline=("smac", "cal_ql"),
     also=("smac-td3",),
-    line="--points 5 --episodes 2",
-    trajectory="--episodes 2",
     plane="--nx 5 --ny 5 --episodes 1",
     sizes=(0.5, 1.0),
-    variants={name: VARIANTS[name] for name in ("default", "paper form")},
-    rates=("1e-5", "1e-3"),
 )
 
 _LARGE = (
@@ -195,10 +198,19 @@ _LARGE = (
 _LONG = "--steps 50000 --eval-every 500 --eval-episodes 50 --log-every 500 --trajectory-every 1000"
 
 
-def _large(benchmark: Benchmark, collect: str, weak: str = "") -> Benchmark:
-    only = {"smac": "--diffusion-steps 50000 --diffusion-hidden 256 256 256"}
+def _large(benchmark: Benchmark, **differs: Any) -> Benchmark:
     return replace(
-        benchmark, collect=collect, weak=weak, pretrain=_LARGE, finetune=_LONG, only=only, without=()
+        benchmark,
+        pretrain=_LARGE,
+        finetune=_LONG,
+        only={"smac": "--diffusion-steps 50000 --diffusion-hidden 256 256 256"},
+        line="--points 41 --episodes 300",
+        trajectory="--episodes 300",
+        rates=("1e-6", "1e-5", "3e-5", "1e-4", "3e-4", "1e-3"),
+        brief_pretrain="",
+        brief_finetune="",
+        brief_only={},
+        **differs,
     )
 
 
@@ -206,18 +218,11 @@ GPU = replace(
     CPU,
     name="gpu",
     benchmarks=(
-        _large(_UMAZE, "--wander 0.01 --episodes 2000", "--success-rate 0.7 --episodes 10000"),
-        _large(_MEDIUM, "--wander 0.003 --episodes 2000"),
-        _large(_PEN, f"{_ROLLOUTS} 2000", f"{_ROLLOUTS} 10000"),
+        _large(_UMAZE, collect="--wander 0.01 --episodes 2000", weak="--success-rate 0.7 --episodes 10000"),
+        _large(_MEDIUM, collect="--wander 0.003 --episodes 2000"),
+        _large(_PEN, collect=f"{_ROLLOUTS} 2000", weak=f"{_ROLLOUTS} 10000", variants=PARTS),
     ),
     seeds=10,
-    variants=VARIANTS,
-    rates=("1e-5", "3e-5", "1e-4", "3e-4", "1e-3"),
-    brief_pretrain="",
-    brief_finetune="",
-    brief_only={},
-    line="--points 41 --episodes 200",
-    trajectory="--episodes 200",
     plane="--nx 31 --ny 31 --episodes 20",
     sizes=(0.01, 0.03, 0.1, 0.3, 1.0),
 )

@@ -9,7 +9,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from figures.paper.ablation import ablated
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
 from figures.paper.transfer import NO_DROP, interval
@@ -21,19 +20,23 @@ from smac.training.comparison import online_numbers
 SHOWN = {"switch/dip": "dip of the score", "switch/gain": "gain of the score", "regret/eval": "regret"}
 
 
+def _benchmarks(preset: Preset) -> list[Benchmark]:
+    return [benchmark for benchmark in preset.benchmarks if benchmark.rates]
+
+
 def cell_of(benchmark: Benchmark, method: str, rate: str) -> str:
     return f"switch/{benchmark.label}/{method}-{rate}"
 
 
 def steps(preset: Preset) -> list[Step]:
     found = transfer_steps(preset)
-    for benchmark in ablated(preset):
-        for method in benchmark.offline(preset):
-            for rate in preset.rates:
+    for benchmark in _benchmarks(preset):
+        for method in preset.offline:
+            for rate in benchmark.rates:
                 out = cell_of(benchmark, method, rate)
                 words = (
                     f"smac finetune --from ./transfer/{benchmark.label}/pretrain/{method} --algorithm sac "
-                    f"{benchmark.brief(preset).finetune} --actor-lr {rate} --out ./{out}"
+                    f"{benchmark.brief().finetune} --actor-lr {rate} --out ./{out}"
                 )
                 found.append(Step(tuple(shlex.split(words)), f"{out}/summary.json"))
     return found
@@ -42,15 +45,15 @@ def steps(preset: Preset) -> list[Step]:
 def draw(root: Path, preset: Preset) -> list[Path]:
     """Dip, gain and regret against the actor's learning rate, a line per method; intervals over seeds."""
     out, written = root / "figures" / "switch", []
-    for benchmark in ablated(preset):
+    for benchmark in _benchmarks(preset):
         rows: list[dict[str, Any]] = [
             {"method": method, "actor_lr": float(rate)}
             | {
                 name: online_numbers(root / cell_of(benchmark, method, rate))["over_seeds"][name]
                 for name in (*SHOWN, "switch/evaluated_every")
             }
-            for method in benchmark.offline(preset)
-            for rate in preset.rates
+            for method in preset.offline
+            for rate in benchmark.rates
         ]
         with paper():
             fig = _curves(rows, preset)

@@ -59,7 +59,7 @@ def steps(preset: Preset) -> list[Step]:
         found += data_steps(benchmark)
         out = f"./transfer/{benchmark.label}"
         words = matrix_words(
-            benchmark, preset, offline=benchmark.offline(preset), also=preset.also,
+            benchmark, preset, offline=preset.offline, also=preset.also,
             dataset=f"reproduce/{benchmark.label}-v0", out=out,
         )  # fmt: skip
         found.append(Step(words, f"transfer/{benchmark.label}/transfer.json"))

@@ -9,7 +9,7 @@ import pytest
 
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
-from figures.paper.presets import VARIANTS
+from figures.paper.presets import PARTS
 from figures.paper.transfer import CLAIMS, _in_words, dip_of_mean
 
 
@@ -51,9 +51,24 @@ def test_options_of_cells_are_those_of_the_programs() -> None:
                 words = f"pretrain --task {benchmark.task} --algorithm {a} {benchmark.pretrain}"
                 command = parse(shlex.split(f"{words} {benchmark.only.get(a, '')}"))
                 assert command.agent.actor_lr > 0
-        for variant, options in preset.variants.items():
-            words = f"pretrain --task {preset.benchmarks[0].task} --algorithm smac {options}"
-            assert parse(shlex.split(words)).algorithm == "smac", variant
+            for variant, options in benchmark.variants.items():
+                words = f"pretrain --task {benchmark.task} --algorithm smac {options}"
+                assert parse(shlex.split(words)).algorithm == "smac", variant
+
+
+def test_brief_phases_are_no_longer_than_the_whole_ones() -> None:
+    def steps_of(options: str) -> int:
+        words = options.split()
+        return int(words[len(words) - words[::-1].index("--steps")])  # the last one counts
+
+    for preset in PRESETS.values():
+        for benchmark in preset.benchmarks:
+            brief = benchmark.brief()
+            assert steps_of(brief.pretrain) <= steps_of(benchmark.pretrain)
+            assert steps_of(brief.finetune) <= steps_of(benchmark.finetune)
+            for a, options in benchmark.only.items():
+                if "--steps" in options:
+                    assert steps_of(brief.only[a]) <= steps_of(options)
 
 
 def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:
@@ -101,7 +116,7 @@ def test_the_mean_over_seeds_dips_less_than_its_seeds(tmp_path: Path) -> None:
 
 
 def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
-    kappas = {name: _kappa({"options": options}) for name, options in VARIANTS.items()}
+    kappas = {name: _kappa({"options": options}) for name, options in PARTS.items()}
     assert [kappas[name] for name in ("kappa 0", "default", "kappa 1")] == [0.0, 0.1, 1.0]
     assert [kappas[name] for name in ("paper form", "Muon")] == [None, None]
 
@@ -109,7 +124,7 @@ def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
 
     rows = {
         name: {"options": options, "dip": mean(0.1 * k), "offline success": mean(1 - 0.05 * k)}
-        for k, (name, options) in enumerate(VARIANTS.items())
+        for k, (name, options) in enumerate(PARTS.items())
     }
     fig, ax = plt.subplots()
     _against(ax, rows, "red")
