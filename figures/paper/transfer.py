@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from figures.curves import CurvePair, draw_curves
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
-from figures.style import look
+from figures.paper.tradeoff import draw_tradeoff
+from figures.style import look, paper, save
 from smac.agents import OFFLINE
 from smac.files import read_json, write_json, write_text
 from smac.training.run import read_metrics
@@ -67,7 +69,7 @@ def steps(preset: Preset) -> list[Step]:
 
 
 def draw(root: Path, preset: Preset) -> list[Path]:
-    """Curves per task and online algorithm, and `transfer.json` and `transfer.md` with the claims."""
+    """Curves per task and online algorithm, the trade-off, and numbers and claims as JSON, Markdown, CSV."""
     out, tasks, pictures = root / "figures" / "transfer", {}, []
     for benchmark in preset.benchmarks:
         folder = root / "transfer" / benchmark.label
@@ -82,6 +84,10 @@ def draw(root: Path, preset: Preset) -> list[Path]:
                 if b == online
             ]
             pictures += draw_curves(pairs, out / f"{benchmark.label}-{online}")
+    with paper():
+        fig = draw_tradeoff(tasks, NO_DROP)
+        pictures += save(fig, out / "tradeoff")
+        plt.close(fig)
     claims = {name: judge(tasks) for name, judge in CLAIMS.items()}
     about = {"preset": preset.name, "seeds": preset.seeds, "paper": PAPER, "claims": claims, "tasks": tasks}
     return [

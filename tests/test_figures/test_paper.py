@@ -4,12 +4,14 @@ import shlex
 from importlib import import_module
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
 from figures.paper.presets import PARTS
+from figures.paper.tradeoff import draw_tradeoff, front
 from figures.paper.transfer import CLAIMS, _in_words, dip_of_mean
 
 
@@ -120,8 +122,6 @@ def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
     assert [kappas[name] for name in ("kappa 0", "default", "kappa 1")] == [0.0, 0.1, 1.0]
     assert [kappas[name] for name in ("paper form", "Muon")] == [None, None]
 
-    import matplotlib.pyplot as plt
-
     rows = {
         name: {"options": options, "dip": mean(0.1 * k), "offline success": mean(1 - 0.05 * k)}
         for k, (name, options) in enumerate(PARTS.items())
@@ -153,3 +153,20 @@ def test_a_step_is_recorded_as_its_own_command(monkeypatch: pytest.MonkeyPatch) 
     with as_typed(["smac", "transfer", "--task", "a b"]):
         assert command_line("smac") == "smac transfer --task 'a b'"
     assert command_line("landscape") == "landscape reproduce fig2"
+
+
+def test_front_keeps_what_nothing_beats_in_both() -> None:
+    dip = np.array([0.0, 0.1, 0.2, 0.2, 0.3, 0.1])
+    success = np.array([0.5, 0.7, 0.6, 0.9, 0.9, 0.7])
+    assert front(dip, success).tolist() == [0, 1, 5, 3]  # equal points both stay
+
+
+def test_tradeoff_has_a_point_per_pair_and_the_dip_that_was_asked_for() -> None:
+    found = task(**{"smac-sac": (0.05, 0.1), "smac-td3": (0.01, 0.1), "iql-sac": (0.2, 0.3)})
+    found["offline"] = {a: {"over_seeds": {"success": mean(0.9)}} for a in ("smac", "iql")}
+    fig = draw_tradeoff({"a": found, "b": found}, 0.02)
+    places = [line.get_xydata().tolist() for line in fig.axes[0].lines if line.get_marker() != "None"]
+    assert places == [[[0.05, 0.9]], [[0.01, 0.9]], [[0.2, 0.9]]]
+    assert len(fig.axes) == 2
+    assert [text.get_text() for text in fig.legends[0].texts] == ["SMAC", "IQL", "→ SAC", "→ TD3"]
+    plt.close(fig)
