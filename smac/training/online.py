@@ -12,7 +12,7 @@ from smac.agents.base import Agent
 from smac.checkpoint import Checkpoint
 from smac.data.replay import Batch, OfflineData, ReplayBuffer
 from smac.errors import UserError
-from smac.files import write_atomically, write_json
+from smac.files import write_atomically
 from smac.tasks import Task
 from smac.training.experience import Explore, OnlineEnvs, UniformActions, collect_step
 from smac.training.fast import fast_update
@@ -80,8 +80,7 @@ def finetune(
         [*c.description.history, {k: v for k, v in asdict(c.description).items() if k != "history"}]
         for c in checkpoints
     ]
-    interact(run, task, agent, options, offline, agent.explore, {}, history)
-    write_json(run.directory / "summary.json", summarise(run.rows, dip_within=options.dip_within))
+    interact(run, task, agent, options, offline, agent.explore, {}, history, options.dip_within)
 
 
 def train(
@@ -90,7 +89,6 @@ def train(
     """Train a fresh `agent` online; writes `seed-*/online` and the trajectory to it."""
     uniform = UniformActions(agent.seeds, agent.action_dim, agent.device)
     interact(run, task, agent, options, offline, uniform, {"uniform": uniform})
-    write_json(run.directory / "summary.json", summarise(run.rows, dip_within=None))
 
 
 def interact(
@@ -102,6 +100,7 @@ def interact(
     first: Explore,
     parts: dict[str, Any],
     history: Sequence[list[dict[str, Any]]] = (),
+    dip_within: int | None = None,
 ) -> None:
     """Environment steps and updates in turn; `first` chooses the actions of the warm-up."""
     envs = OnlineEnvs(task, agent.seeds)
@@ -122,7 +121,7 @@ def interact(
             for _ in range(options.updates_per_step):
                 recorder.add(update(sample()))
         recorder.after(step, envs.take_finished)
-    recorder.finish()
+    recorder.finish(summarise(run.rows, dip_within=dip_within))
     envs.close()
 
 

@@ -13,6 +13,7 @@ from smac.agents import AGENTS
 from smac.agents.base import Agent
 from smac.checkpoint import Description, Moment, save_checkpoint
 from smac.errors import UserError
+from smac.files import write_json
 from smac.tasks import Task
 from smac.training.evaluate import Evaluator
 from smac.training.fast import UpdateMode
@@ -115,9 +116,14 @@ class Recorder:
             for sink in self.sinks:
                 sink.write(self.phase, step, seed, values)
 
-    def finish(self) -> None:
-        """The phase's own checkpoint, `seed-*/offline` or `seed-*/online`."""
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
+        """The phase's own checkpoint, `seed-*/offline` or `seed-*/online`, and `summary.json` if given.
+
+        The state goes last: a run without it has ended and has everything.
+        """
         self.save(self.phase, self.steps, self.phase)
+        if summary is not None:
+            write_json(self.run.directory / "summary.json", summary)
         self.run.forget_state()
         self.evaluator.close()
         for sink in self.sinks:

@@ -18,7 +18,7 @@ from smac.tasks import get_task
 from smac.training.experience import OnlineEnvs
 from smac.training.offline import OfflineOptions, pretrain
 from smac.training.online import FinetuneOptions, finetune
-from smac.training.run import Run
+from smac.training.run import Run, finished
 from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
 
@@ -139,6 +139,21 @@ def test_kill_and_resume_at_ten_random_moments(whole, tmp_path, phase):
             run = Run.reopen(tmp_path / "run")
     assert killed >= 10
     same_files(whole / ("cal_ql" if phase == "offline" else "online"), tmp_path / "run")
+
+
+def test_a_run_killed_while_it_ends_has_its_summary_or_goes_on(whole, tmp_path, monkeypatch):
+    def killed(run):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "forget_state", killed)
+        with pytest.raises(KilledError):
+            run_online(Run(tmp_path / "run", {}), whole / "cal_ql")
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not finished(tmp_path / "run", {"command": "finetune"})  # so that `smac resume` goes on
+    run_online(Run.reopen(tmp_path / "run"), whole / "cal_ql")
+    assert finished(tmp_path / "run", {"command": "finetune"})
+    same_files(whole / "online", tmp_path / "run")
 
 
 def test_a_full_disk_leaves_the_last_good_state(whole, tmp_path, monkeypatch):
