@@ -225,6 +225,8 @@ def report(
     values = {
         name: {m.name: getattr(m.relative if scaled else m.depths, name) for m in several} for name in DEPTHS
     }
+    delta = float(pairs[0].result["margin"].get("delta") or 0.0)
+    margins = [_scaled(delta, pair, task.random_return) if scaled else delta for pair in pairs]
     confidence = float(pairs[0].analysis.get("confidence", 0.95))
     found = ConnectivityReport(
         task=task.name,
@@ -235,7 +237,7 @@ def report(
         beside=tuple(owned),
         missing=(*missing, *unowned),
         comparisons=_comparisons(values, task.name, confidence, draws, seed),
-        profiles={name: _profiles(of, task.name, confidence) for name, of in values.items()},
+        profiles={name: _profiles(of, task.name, confidence, max(margins)) for name, of in values.items()},
         unit="share of what was gained" if scaled else "return",
         flags=(),
         seed=seed,
@@ -351,12 +353,17 @@ def _comparisons(
     return {name: tuple(replace(one, p_holm=next(corrected)) for one in many) for name, many in found.items()}
 
 
-def _profiles(of: Mapping[str, np.ndarray], task: str, confidence: float) -> dict[str, Profile]:
-    """Share of the runs of each method that are shallower than a threshold, from 0 to beyond the deepest."""
+def _profiles(
+    of: Mapping[str, np.ndarray], task: str, confidence: float, margin: float
+) -> dict[str, Profile]:
+    """Share of the runs of each method that are shallower than a threshold, from 0 to beyond the deepest.
+
+    At least to beyond the margin: differences of depths that do not matter are not to fill a picture.
+    """
     finite = {method: depths for method, depths in of.items() if np.isfinite(depths).all()}
     if not finite:
         return {}
-    deepest = max(float(np.max(depths)) for depths in finite.values())
+    deepest = max(margin, *(float(np.max(depths)) for depths in finite.values()))
     thresholds = np.linspace(0.0, 1.05 * deepest if deepest > 0 else 1.0, THRESHOLDS)
     return {
         method: replace(

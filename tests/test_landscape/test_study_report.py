@@ -74,6 +74,15 @@ def test_profiles_are_shares_of_runs_shallower_than_a_depth(five):
     assert list(one.thresholds) == sorted(one.thresholds)
 
 
+def test_profiles_of_depths_that_do_not_matter_reach_beyond_the_margin(tmp_path):
+    pairs = [pair_directory(tmp_path / str(seed), "smac", seed, dip=0.5) for seed in range(5)]
+    found = report(look_up(pairs).pairs, **FAST)
+    delta, thresholds = found.margin["delta"], found.profiles["V"]["SMAC → SAC"].thresholds
+    assert found.methods[0].depths.V.max() < delta
+    better = [max(pair.analysis["numbers"][end] for end in ("J_0", "J_1")) for pair in look_up(pairs).pairs]
+    assert thresholds[-1] == pytest.approx(1.05 * delta / (min(better) - found.random_return))
+
+
 def test_a_report_is_plain_json(five, tmp_path):
     found, directories = five
     path = found.write(tmp_path, "landscape report ...")
