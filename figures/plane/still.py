@@ -169,6 +169,8 @@ def _draw_bar(ax: Axes, scale: Scale, label: str) -> None:
     assert bar.solids is not None
     bar.solids.set(rasterized=False, edgecolor="face")
     bar.ax.set_xticks(scale.lines, tick_words(scale.lines), fontsize=SMALL)
+    if np.isclose(bar.ax.get_xlim()[1], scale.lines[-1]):
+        bar.ax.get_xticklabels()[-1].set_horizontalalignment("right")  # else the page's edge cuts it
     bar.ax.tick_params(length=2, pad=1.5)
     bar.set_label(label, fontsize=SMALL, labelpad=1)
 
