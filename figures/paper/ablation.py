@@ -1,4 +1,4 @@
-"""`ablation`: what each part of SMAC, and the size of its networks, is worth offline and at the switch."""
+"""`ablation`: what each part of SMAC is worth offline and at the switch."""
 
 from __future__ import annotations
 
