@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.table import Table
+from tyro.conf import subcommand
 
 from analysis_cli.console import progress, wrote
-from analysis_cli.render import check_figure, draw
+from analysis_cli.render import RenderData, check_figure, draw
 from smac.data.belonging import task_of
 from smac.data.collect import (
     check_counts,
@@ -288,6 +289,24 @@ class Info:
             _write_json(self.json, summary)
         if self.figure is not None:
             draw(self.dataset, self.out, self.task, self.figure)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Collect, import, mix, list, describe and draw datasets."""
+
+    command: (
+        Annotated[Collect, subcommand("collect")]
+        | Annotated[Import, subcommand("import")]
+        | Annotated[Mix, subcommand("mix")]
+        | Annotated[Subset, subcommand("subset")]
+        | Annotated[List, subcommand("list")]
+        | Annotated[Info, subcommand("info")]
+        | Annotated[RenderData, subcommand("render")]
+    )
+
+    def run(self) -> None:
+        self.command.run()
 
 
 def _write(episodes: list[Episode], task: Task, dataset_id: str, out: Path | None, provenance: dict) -> None:

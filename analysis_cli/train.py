@@ -20,6 +20,7 @@ from analysis_cli.console import (
     wrote,
 )
 from analysis_cli.live import live_run
+from analysis_cli.program import option
 from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config
 from smac.agents.base import AgentConfig
 from smac.checkpoint import Checkpoint, load_checkpoint
@@ -74,6 +75,13 @@ class Pretrain:
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
+    @classmethod
+    def prefilled(cls, arguments: Sequence[str]) -> Pretrain:
+        """With the defaults of the task and the algorithm that the line names."""
+        task, algorithm = option(arguments, "", "--task", "--env"), option(arguments, "", "--algorithm")
+        agent = defaults(task, algorithm, OFFLINE)
+        return cls(task=tyro.MISSING, algorithm=tyro.MISSING, agent=agent)
+
     def run(self, interrupted: Path | None = None) -> None:
         """Train, or continue an interrupted run of this very command."""
         task, kind = get_task(self.task), agent_class(self.algorithm, OFFLINE)
@@ -113,6 +121,15 @@ class Finetune:
     """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
+
+    @classmethod
+    def prefilled(cls, arguments: Sequence[str]) -> Finetune:
+        """With the defaults of the checkpoint and the algorithm that the line names."""
+        start, algorithm = option(arguments, "", "--from"), option(arguments, "sac", "--algorithm")
+        agent = (
+            finetune_defaults(Path(start), algorithm) if start else agent_class(algorithm, ONLINE).Config()
+        )
+        return cls(start=tyro.MISSING, agent=agent)
 
     def run(self, interrupted: Path | None = None) -> None:
         """Fine-tune, or continue an interrupted run of this very command."""
@@ -165,6 +182,12 @@ class Train:
     """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
+
+    @classmethod
+    def prefilled(cls, arguments: Sequence[str]) -> Train:
+        """With the defaults of the task and the algorithm that the line names."""
+        task, algorithm = option(arguments, "", "--task", "--env"), option(arguments, "sac", "--algorithm")
+        return cls(task=tyro.MISSING, agent=defaults(task, algorithm, ONLINE))
 
     def run(self, interrupted: Path | None = None) -> None:
         """Train, or continue an interrupted run of this very command."""

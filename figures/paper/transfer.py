@@ -55,6 +55,11 @@ def matrix_words(
     )  # fmt: skip
 
 
+def pairs(preset: Preset) -> list[str]:
+    """The pairs OFFLINE-ONLINE of the preset: every offline method with SAC, then the further ones."""
+    return [*(f"{a}-sac" for a in preset.offline), *preset.also]
+
+
 def steps(preset: Preset) -> list[Step]:
     found = []
     for benchmark in preset.benchmarks:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from smac.files import read_json
 from smac.training.run import read_metrics
@@ -42,7 +42,7 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Mean:
     x = np.array([v for v in values if np.isfinite(v)], dtype=float)
     if len(x) < 2:
         return Mean(float(x[0]) if len(x) else np.nan, np.nan, np.nan, len(x))
-    half = stats.t.ppf(0.5 + confidence / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    half = stdtrit(len(x) - 1, 0.5 + confidence / 2) * x.std(ddof=1) / np.sqrt(len(x))
     return Mean(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
 
 

@@ -175,6 +175,20 @@ def kill_when_saved(arguments: list[str], state: Path) -> None:
     assert saves == 3, "it ended before it could be killed"
 
 
+def test_only_the_command_that_was_typed_is_imported() -> None:
+    """So that a training run does not begin with importing what draws."""
+    code = (
+        "import sys; from analysis_cli.smac import parse; "
+        "print(type(parse(sys.argv[1:])).__name__, 'matplotlib' in sys.modules)"
+    )
+    for line, expected in (
+        ("train --task pointmaze-umaze", "Train False"),
+        ("data list", "Data True"),
+    ):
+        done = subprocess.run([sys.executable, "-c", code, *line.split()], capture_output=True, text=True)
+        assert done.stdout.strip() == expected, done.stderr
+
+
 # ---- wrong input: one line, exit status 2, nothing written ---------------------------------------------
 
 

@@ -11,8 +11,9 @@ import pytest
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
 from figures.paper.presets import PARTS
+from figures.paper.retain import draw_retain
 from figures.paper.tradeoff import draw_tradeoff, front
-from figures.paper.transfer import CLAIMS, _in_words, dip_of_mean
+from figures.paper.transfer import CLAIMS, _in_words, dip_of_mean, pairs
 
 
 def mean(value: float) -> dict:
@@ -169,4 +170,29 @@ def test_tradeoff_has_a_point_per_pair_and_the_dip_that_was_asked_for() -> None:
     assert places == [[[0.05, 0.9]], [[0.01, 0.9]], [[0.2, 0.9]]]
     assert len(fig.axes) == 2
     assert [text.get_text() for text in fig.legends[0].texts] == ["SMAC", "IQL", "→ SAC", "→ TD3"]
+    plt.close(fig)
+
+
+def test_retain_fine_tunes_every_pair_of_transfer_with_the_data_that_it_was_pretrained_on() -> None:
+    cpu = PRESETS["cpu"]
+    plan = {step.done: step.words for step in FIGURES["retain"].steps(cpu)}
+    cells = {f"retain/{b.label}/{pair}/summary.json" for b in cpu.benchmarks for pair in pairs(cpu)}
+    assert cells == {done for done in plan if done.startswith("retain")}
+    words = plan["retain/pen-binary/smac-td3/summary.json"]
+    assert words[words.index("--from") + 1] == "./transfer/pen-binary/pretrain/smac"
+    assert words[words.index("--dataset") + 1] == "reproduce/pen-binary-v0"
+    assert words[words.index("--offline-ratio") + 1] == "0.5"
+    assert "--temperature-lr" not in words  # that is SAC's own
+    assert "--temperature-lr" in plan["retain/pen-binary/iql-sac/summary.json"]
+
+
+def test_retain_draws_both_starts_of_a_pair_as_hollow_and_full_dots() -> None:
+    def cells(dip: float, gain: float) -> dict:
+        return {"smac-sac": {"over_seeds": {"switch/dip": mean(dip), "switch/gain": mean(gain)}}}
+
+    fig = draw_retain({"a": {"online": cells(0.01, 0.2), "from an empty buffer": cells(0.3, -0.1)}})
+    for ax, expected in zip(fig.axes, ((0.3, 0.01), (-0.1, 0.2)), strict=True):
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        assert tuple(float(dot.get_xdata()[0]) for dot in dots) == expected
+        assert [dot.get_markerfacecolor() == "white" for dot in dots] == [True, False]
     plt.close(fig)

@@ -1,0 +1,131 @@
+"""`retain`: the pairs of `transfer` again, with half of every online batch from the offline data (RLPD)."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from figures.paper.plan import Step
+from figures.paper.presets import Benchmark, Preset
+from figures.paper.tradeoff import draw_tradeoff
+from figures.paper.transfer import NO_DROP, dip_of_mean, interval, pairs
+from figures.paper.transfer import steps as transfer_steps
+from figures.style import INK, look, paper, save
+from smac.files import read_json, write_json, write_text
+from smac.training.comparison import online_numbers
+
+SHARE = 0.5
+SHOWN = {"switch/dip": "dip of the score", "switch/gain": "gain of the score"}
+
+
+def cell_of(benchmark: Benchmark, pair: str) -> str:
+    return f"retain/{benchmark.label}/{pair}"
+
+
+def steps(preset: Preset) -> list[Step]:
+    found = transfer_steps(preset)
+    for benchmark in preset.benchmarks:
+        for pair in pairs(preset):
+            a, b = pair.split("-")
+            out = cell_of(benchmark, pair)
+            words = (
+                f"smac finetune --from ./transfer/{benchmark.label}/pretrain/{a} --algorithm {b} "
+                f"--dataset reproduce/{benchmark.label}-v0 --data-root ./data --offline-ratio {SHARE} "
+                f"{benchmark.finetune} {benchmark.only.get(b, '')} --out ./{out}"
+            )
+            found.append(Step(tuple(shlex.split(words)), f"{out}/summary.json"))
+    return found
+
+
+def draw(root: Path, preset: Preset) -> list[Path]:
+    """Dip and gain of every pair from an empty buffer and with the offline data; the trade-off with them."""
+    out, tasks = root / "figures" / "retain", {}
+    for benchmark in preset.benchmarks:
+        empty = read_json(root / "transfer" / benchmark.label / "transfer.json")
+        online = {}
+        for pair in pairs(preset):
+            directory = root / cell_of(benchmark, pair)
+            online[pair] = online_numbers(directory) | {"dip of the mean": dip_of_mean(directory)}
+        tasks[benchmark.label] = {
+            "offline": empty["offline"], "online": online, "from an empty buffer": empty["online"],
+        }  # fmt: skip
+    with paper():
+        pictures = []
+        for name, fig in (("retain", draw_retain(tasks)), ("tradeoff", draw_tradeoff(tasks, NO_DROP))):
+            pictures += save(fig, out / name)
+            plt.close(fig)
+    about = {"preset": preset.name, "seeds": preset.seeds, "share": SHARE, "tasks": tasks}
+    return [
+        *pictures,
+        write_json(out / "retain.json", about),
+        write_text(out / "retain.md", _markdown(tasks, preset)),
+    ]
+
+
+def draw_retain(tasks: dict[str, Any]) -> plt.Figure:
+    """Per task a row of panels, a line per pair: hollow from an empty buffer, full with the offline data."""
+    rows = max(len(task["online"]) for task in tasks.values())
+    fig, axes = plt.subplots(
+        len(tasks), len(SHOWN), figsize=(6.8, 0.5 + len(tasks) * (0.5 + 0.22 * rows)), squeeze=False,
+        sharex="col",
+    )  # fmt: skip
+    for line, (label, task) in zip(axes, tasks.items(), strict=True):
+        for ax, number in zip(line, SHOWN, strict=True):
+            _panel(ax, task, number)
+        line[0].axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
+        line[1].axvline(0.0, color=INK, lw=0.6)
+        line[0].set_yticks(range(len(task["online"])), [_arrow(pair) for pair in task["online"]])
+        line[1].set_yticks([])
+        line[0].set_title(label, loc="left")
+    for ax, words in zip(axes[-1], SHOWN.values(), strict=True):
+        ax.set_xlabel(words)
+    fig.tight_layout()
+    return fig
+
+
+def _panel(ax: Axes, task: dict[str, Any], number: str) -> None:
+    for k, pair in enumerate(task["online"]):
+        color = look(pair.split("-")[0]).color
+        for kept, shift in ((False, -0.15), (True, 0.15)):
+            cells = task["online"] if kept else task["from an empty buffer"]
+            value = cells[pair]["over_seeds"][number]
+            if value["low"] is not None and np.isfinite(value["low"]):
+                ax.hlines(k + shift, value["low"], value["high"], color=color, lw=1.0, alpha=0.6)
+            ax.plot(value["mean"], k + shift, "o", color=color, mfc=color if kept else "white", ms=4.5)
+    ax.set_ylim(len(task["online"]) - 0.5, -0.5)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _arrow(pair: str) -> str:
+    a, b = pair.split("-")
+    return f"{look(a).name} → {look(b).name}"
+
+
+def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
+    lines = [
+        f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. "
+        f"Each pair of `transfer` again with a share of {SHARE} of every online batch from the offline data; "
+        "in the picture full dots, hollow ones are from an empty buffer. The dip of the mean is that of the "
+        "mean over seeds, which leaves out the luck of single evaluations.",
+        "",
+        "| task | pair | offline success | dip, empty buffer | dip | dip of the mean | gain, empty buffer "
+        "| gain | final success |",
+        "|" + " --- |" * 9,
+    ]  # fmt: skip
+    for name, task in tasks.items():
+        for pair, found in task["online"].items():
+            before = task["from an empty buffer"][pair]["over_seeds"]
+            numbers = found["over_seeds"]
+            cells = [
+                name, _arrow(pair), interval(task["offline"][pair.split("-")[0]]["over_seeds"]["success"]),
+                interval(before["switch/dip"]), interval(numbers["switch/dip"]),
+                f"{found['dip of the mean']:.2f}", interval(before["switch/gain"]),
+                interval(numbers["switch/gain"]), interval(numbers["final_success"]),
+            ]  # fmt: skip
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
