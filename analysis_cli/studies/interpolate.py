@@ -10,11 +10,11 @@ import tyro
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.played import Played, finish
+from analysis_cli.studies.played import InStages, Played, finish
 from analysis_cli.studies.tables import print_numbers, print_points
 from figures.line import draw_line
 from landscape.fields import FieldOptions
-from landscape.statistics import Adaptive, AdaptiveReport
+from landscape.statistics import AdaptiveReport
 from landscape.study import fields_of, interpolate
 
 
@@ -38,12 +38,7 @@ class Interpolate:
     """Only the actor's tensors that match these patterns move, such as 'net.hidden.0.*'; default: all."""
     hold_at: Literal["from", "to"] = "from"
     """Which checkpoint the tensors that do not move are taken from."""
-    adaptive: bool = False
-    """Play on only where the depth is not settled, and stop at a verdict; --episodes then does not count."""
-    first_episodes: int = 10
-    """With --adaptive: episodes that every point plays."""
-    most_episodes: int = 200
-    """With --adaptive: episodes after which an open point stays undecided."""
+    stages: InStages = field(default_factory=InStages)
     beside: FieldOptions = field(default_factory=FieldOptions)
     played: Played = field(default_factory=Played)
 
@@ -60,7 +55,7 @@ class Interpolate:
                     moving=self.move,
                     held_at=self.hold_at,
                     beside=self.beside,
-                    adaptive=Adaptive(self.first_episodes, self.most_episodes) if self.adaptive else None,
+                    adaptive=self.stages.plan(),
                     evaluation=self.played.evaluation(out),
                     progress=show,
                 )

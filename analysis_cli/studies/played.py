@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_cli.console import console, default_directory, wrote
 from landscape.evaluate import Evaluation
+from landscape.statistics import Adaptive
 from landscape.study import Incomplete, Study
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json
@@ -86,6 +87,21 @@ class Played:
                 begun.unlink()
                 out.rmdir()
             raise
+
+
+@dataclass(frozen=True)
+class InStages:
+    """Options of the commands that can play more where more is needed."""
+
+    adaptive: bool = False
+    """Play on only where the depth is not settled, and stop at a verdict; --episodes then does not count."""
+    first_episodes: int = 10
+    """With --adaptive: episodes that every point plays."""
+    most_episodes: int = 200
+    """With --adaptive: episodes after which an open point stays undecided."""
+
+    def plan(self) -> Adaptive | None:
+        return Adaptive(self.first_episodes, self.most_episodes) if self.adaptive else None
 
 
 def _asked(options: DataclassInstance) -> dict[str, str]:

@@ -16,7 +16,7 @@ class Plot:
     """Draw finished studies again from their files; results stay as they are, pictures are replaced."""
 
     directories: Positional[tuple[Path, ...]]
-    """Directories with a result.json and a returns.npz."""
+    """Directories with a result.json and a returns.npz, or with a report.json."""
 
     def run(self) -> None:
         for directory in self.directories:

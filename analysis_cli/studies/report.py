@@ -12,7 +12,7 @@ import tyro
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress, wrote
-from analysis_cli.studies.played import Played
+from analysis_cli.studies.played import InStages, Played
 from figures.line import draw_line
 from figures.report import draw_report
 from figures.report.data import read_report
@@ -42,14 +42,19 @@ class Report:
     """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
     confidence: float = 0.95
     """Of the intervals, the bands, and the verdicts."""
+    stages: InStages = field(default_factory=InStages)
     played: Played = field(default_factory=Played)
 
     def run(self) -> None:
         if not self.inputs:
             raise UserError("name at least one result of `landscape interpolate` or run of `smac finetune`")
+        self.stages.plan()  # refuses wrong options before anything is written
         finished = self.played.out and (self.played.out / "report.json").exists()
         if finished:
-            raise UserError(f"{self.played.out}: holds a finished report; choose another --out")
+            raise UserError(
+                f"{self.played.out}: holds a finished report, which `landscape plot` draws again; choose "
+                "another --out for a new one"
+            )
         with self.played.study(self) as out:
             found = look_up(self.inputs)
             pairs, failed = self._interpolate(found.lines, out)
@@ -89,6 +94,7 @@ class Report:
                 points=self.points,
                 margin=self.margin,
                 confidence=self.confidence,
+                adaptive=self.stages.plan(),
                 evaluation=self.played.evaluation(out),
                 progress=show,
             )

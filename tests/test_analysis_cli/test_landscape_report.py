@@ -110,6 +110,20 @@ def test_adaptive_interpolation_by_command(finetuned, tmp_path, capsys):
     assert "first <= most" in capsys.readouterr().err
 
 
+def test_report_plays_its_lines_stage_by_stage(finetuned, tmp_path, capsys):
+    line = "report --points 5 --adaptive --first-episodes 3 --most-episodes 6"
+    assert run(landscape, line, finetuned, "--out", tmp_path / "a") == 0
+    for seed in (0, 1):
+        found = json.loads((tmp_path / f"a/pairs/cal-sac-seed-{seed}/result.json").read_text())["analysis"]
+        assert found["stages"][0]["episodes"] == 3
+        assert max(found["episodes"]) in (3, 6)
+    capsys.readouterr()
+    for wrong, words in (("--most-episodes 2", "first <= most"), ("--shard 1/2", "cannot be split")):
+        assert run(landscape, f"{line} {wrong}", finetuned, "--out", tmp_path / "b") == 2
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "b").exists()
+
+
 def test_merge_takes_stores_and_studies(finetuned, tmp_path, capsys):
     ends = (
         "--from",
