@@ -26,7 +26,7 @@ class Reproduce:
     """Run what a figure of the paper needs, and draw it. The same command again goes on where it was."""
 
     name: Annotated[str, tyro.conf.Positional]
-    """Of the figure: transfer, connectivity, fig1, fig2, ablation, switch, or all."""
+    """Of the figure: transfer, connectivity, fig1, fig2, ablation, retain, switch, or all."""
     preset: Literal["smoke", "cpu", "gpu"] = "cpu"
     """How large: `smoke` shows in minutes that all of it runs and means nothing else, `cpu` takes hours on a
     few cores, `gpu` is for a machine with one."""

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
@@ -84,7 +85,12 @@ def draw_retain(tasks: dict[str, Any]) -> plt.Figure:
         line[0].set_title(label, loc="left")
     for ax, words in zip(axes[-1], SHOWN.values(), strict=True):
         ax.set_xlabel(words)
-    fig.tight_layout()
+    fig.tight_layout(rect=(0, 0.2 / fig.get_figheight(), 1, 1))
+    kinds = (("white", "from an empty buffer"), (INK, "half of every batch from the offline data"))
+    handles = [
+        Line2D([], [], color=INK, marker="o", ls="", mfc=fill, ms=4.5, label=text) for fill, text in kinds
+    ]
+    fig.legend(handles=handles, loc="lower center", ncols=2, frameon=False)
     return fig
 
 

@@ -28,7 +28,8 @@ def draw_tradeoff(tasks: Mapping[str, Any], asked: float) -> plt.Figure:
 
     The upper left is what one wants. Bars are intervals over seeds.
     """
-    fig, axes = plt.subplots(1, len(tasks), figsize=(0.6 + 2.3 * len(tasks), 2.9), squeeze=False)
+    width = 0.6 + 2.3 * len(tasks)
+    fig, axes = plt.subplots(1, len(tasks), figsize=(width, 2.9), squeeze=False)
     for ax, (name, task) in zip(axes[0], tasks.items(), strict=True):
         _panel(ax, task)
         ax.axvline(asked, color=INK, lw=0.8, ls=(0, (4, 3)))
@@ -38,8 +39,10 @@ def draw_tradeoff(tasks: Mapping[str, Any], asked: float) -> plt.Figure:
     pairs = [cell.split("-") for task in tasks.values() for cell in task["online"]]
     dots = [_dot(look(a).color, "o", look(a).name) for a in dict.fromkeys(a for a, _ in pairs)]
     shapes = [_dot(INK, MARKERS[b], f"→ {look(b).name}") for b in dict.fromkeys(b for _, b in pairs)]
-    fig.tight_layout(rect=(0, 0.12, 1, 1))
-    fig.legend(handles=[*dots, *shapes], loc="lower center", ncols=len(dots) + len(shapes), frameon=False)
+    handles = [*dots, *shapes]
+    columns = min(len(handles), int(width / 0.95))
+    fig.tight_layout(rect=(0, 0.04 + 0.08 * -(-len(handles) // columns), 1, 1))
+    fig.legend(handles=handles, loc="lower center", ncols=columns, frameon=False)
     return fig
 
 
