@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
 from figures.paper.tradeoff import draw_tradeoff
-from figures.paper.transfer import NO_DROP, dip_of_mean, interval, pairs
+from figures.paper.transfer import NO_DROP, dip_of_mean, draw_switches, evaluations, interval, pairs
 from figures.paper.transfer import steps as transfer_steps
 from figures.style import INK, look, paper, save
 from smac.files import read_json, write_json, write_text
@@ -45,18 +45,22 @@ def steps(preset: Preset) -> list[Step]:
 
 def draw(root: Path, preset: Preset) -> list[Path]:
     """Dip and gain of every pair from an empty buffer and with the offline data; the trade-off with them."""
-    out, tasks = root / "figures" / "retain", {}
+    out, tasks, cells, pictures = root / "figures" / "retain", {}, {}, []
     for benchmark in preset.benchmarks:
-        empty = read_json(root / "transfer" / benchmark.label / "transfer.json")
-        online = {}
-        for pair in pairs(preset):
-            directory = root / cell_of(benchmark, pair)
-            online[pair] = online_numbers(directory) | {"dip of the mean": dip_of_mean(directory)}
+        folder = root / "transfer" / benchmark.label
+        empty = read_json(folder / "transfer.json")
+        runs = {pair: root / cell_of(benchmark, pair) for pair in pairs(preset)}
         tasks[benchmark.label] = {
-            "offline": empty["offline"], "online": online, "from an empty buffer": empty["online"],
-        }  # fmt: skip
+            "offline": empty["offline"],
+            "online": {
+                pair: online_numbers(run) | {"dip of the mean": dip_of_mean(run)}
+                for pair, run in runs.items()
+            },
+            "from an empty buffer": empty["online"],
+        }
+        cells[benchmark.label] = list(runs.values())
+        pictures += draw_switches(folder / "pretrain", runs, out / benchmark.label)
     with paper():
-        pictures = []
         for name, fig in (("retain", draw_retain(tasks)), ("tradeoff", draw_tradeoff(tasks, NO_DROP))):
             pictures += save(fig, out / name)
             plt.close(fig)
@@ -65,6 +69,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
         *pictures,
         write_json(out / "retain.json", about),
         write_text(out / "retain.md", _markdown(tasks, preset)),
+        write_text(out / "evaluations.csv", evaluations(cells)),
     ]
 
 

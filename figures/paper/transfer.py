@@ -76,19 +76,15 @@ def steps(preset: Preset) -> list[Step]:
 def draw(root: Path, preset: Preset) -> list[Path]:
     """Curves per task and online algorithm, the trade-off, and numbers and claims as JSON, Markdown, CSV."""
     out, tasks, pictures = root / "figures" / "transfer", {}, []
+    every = {}
     for benchmark in preset.benchmarks:
         folder = root / "transfer" / benchmark.label
         tasks[benchmark.label] = read_json(folder / "transfer.json")
         for cell, found in tasks[benchmark.label]["online"].items():
             found["dip of the mean"] = dip_of_mean(folder / "finetune" / cell)
-        cells = [cell.split("-") for cell in tasks[benchmark.label]["online"]]
-        for online in dict.fromkeys(b for _, b in cells):
-            pairs = [
-                CurvePair(look(a).name, folder / "pretrain" / a, folder / "finetune" / f"{a}-{b}")
-                for a, b in cells
-                if b == online
-            ]
-            pictures += draw_curves(pairs, out / f"{benchmark.label}-{online}")
+        runs = {cell: folder / "finetune" / cell for cell in tasks[benchmark.label]["online"]}
+        every[benchmark.label] = sorted([*folder.glob("pretrain/*"), *folder.glob("finetune/*")])
+        pictures += draw_switches(folder / "pretrain", runs, out / benchmark.label)
     with paper():
         fig = draw_tradeoff(tasks, NO_DROP)
         pictures += save(fig, out / "tradeoff")
@@ -99,20 +95,32 @@ def draw(root: Path, preset: Preset) -> list[Path]:
         *pictures,
         write_json(out / "transfer.json", about),
         write_text(out / "transfer.md", _markdown(tasks, claims, preset)),
-        write_text(out / "evaluations.csv", _evaluations(root, preset)),
+        write_text(out / "evaluations.csv", evaluations(every)),
     ]
 
 
-def _evaluations(root: Path, preset: Preset) -> str:
-    """Every evaluation behind the curves, as CSV."""
+def draw_switches(pretrained: Path, runs: Mapping[str, Path], stem: Path) -> list[Path]:
+    """Learning curves across the switch, `STEM-ONLINE` for every online algorithm; `runs` is pair -> run."""
+    pictures, cells = [], {pair: pair.split("-") for pair in runs}
+    for online in dict.fromkeys(b for _, b in cells.values()):
+        pairs = [
+            CurvePair(look(a).name, pretrained / a, runs[pair])
+            for pair, (a, b) in cells.items()
+            if b == online
+        ]
+        pictures += draw_curves(pairs, stem.with_name(f"{stem.name}-{online}"))
+    return pictures
+
+
+def evaluations(runs: Mapping[str, Sequence[Path]]) -> str:
+    """Every evaluation behind the curves, as CSV; `runs` is task -> its runs."""
     columns = ("phase", "step", "seed", "eval/return", "eval/score", "eval/success")
     lines = [",".join(("task", "cell", *columns))]
-    for benchmark in preset.benchmarks:
-        folder = root / "transfer" / benchmark.label
-        for cell in sorted([*folder.glob("pretrain/*"), *folder.glob("finetune/*")]):
+    for task, cells in runs.items():
+        for cell in cells:
             for row in read_metrics(cell):
                 if row.get("eval/return"):
-                    lines.append(",".join((benchmark.label, cell.name, *(row[c] for c in columns))))
+                    lines.append(",".join((task, cell.name, *(row[c] for c in columns))))
     return "\n".join(lines) + "\n"
 
 
