@@ -125,8 +125,8 @@ def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
         "mean over seeds, which leaves out the luck of single evaluations.",
         "",
         "| task | pair | offline success | dip, empty buffer | dip | dip of the mean | gain, empty buffer "
-        "| gain | final success |",
-        "|" + " --- |" * 9,
+        "| gain | final success | regret, empty buffer | regret |",
+        "|" + " --- |" * 11,
     ]  # fmt: skip
     for name, task in tasks.items():
         for pair, found in task["online"].items():
@@ -137,6 +137,7 @@ def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
                 interval(before["switch/dip"]), interval(numbers["switch/dip"]),
                 f"{found['dip of the mean']:.2f}", interval(before["switch/gain"]),
                 interval(numbers["switch/gain"]), interval(numbers["final_success"]),
+                interval(before["regret/eval"]), interval(numbers["regret/eval"]),
             ]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
