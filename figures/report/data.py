@@ -109,9 +109,21 @@ def _seed_panel(pair: Report, delta: float) -> Panel:
 
 
 def y_limits(many: Sequence[Panel]) -> tuple[float, float]:
-    """One scale for all panels, with room for a line of text below."""
-    values = np.concatenate([np.concatenate([p.means, p.lower, p.upper, [p.level], *p.behind]) for p in many])
-    values = values[np.isfinite(values)]
+    """One scale for all panels, with room for a line of text below.
+
+    A band more than three times as wide as the usual one runs out of its panel, so that it does not flatten
+    the others.
+    """
+    widths = np.array([np.max([p.means - p.lower, p.upper - p.means]) for p in many])
+    known = widths[np.isfinite(widths) & (widths > 0)]
+    most = 3 * float(np.median(known)) if len(known) else np.inf
+    bands = [
+        np.clip(band, p.means - most, p.means + most)[np.isfinite(band)]
+        for p in many
+        for band in (p.lower, p.upper)
+    ]
+    curves = [np.asarray(curve) for p in many for curve in (p.means, [p.level], *p.behind)]
+    values = np.concatenate([*bands, *(curve[np.isfinite(curve)] for curve in curves)])
     room = float(np.ptp(values)) or 1.0
     return float(values.min()) - 0.28 * room, float(values.max()) + 0.05 * room
 

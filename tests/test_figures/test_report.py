@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,18 @@ def test_panels_are_the_mean_path_and_every_seed(directory):
     low, high = y_limits([mean, *seeds])
     assert low < min(panel.lower.min() for panel in [mean, *seeds])
     assert high > max(panel.upper.max() for panel in [mean, *seeds])
+
+
+def test_a_band_far_wider_than_the_usual_one_does_not_flatten_the_other_panels(directory):
+    found = read_report(directory)
+    mean, *seeds = panels(found, found["methods"][1])
+    usual = y_limits([mean, *seeds])
+    for wide in (100.0 * np.ptp(usual), np.inf, np.nan):
+        odd = replace(mean, lower=mean.means - wide, upper=mean.means + wide)
+        low, high = y_limits([odd, *seeds])
+        assert high - low < 2.5 * np.ptp(usual)
+        assert low < mean.means.min()
+        assert high > mean.means.max()
 
 
 def test_a_finger_on_a_point_reads_its_numbers(directory):
