@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Annotated, Any, Union
 
 import tyro
@@ -27,31 +27,15 @@ class Program:
         """The command that the arguments name, with its options filled in."""
         verb, *words = arguments or [""]
         if verb in self.commands:
-            kind = _find(self.commands[verb])
+            kind = resolve_name(self.commands[verb])
             # a command may read the line first, for what one option makes the defaults of others
             default = kind.prefilled(words) if hasattr(kind, "prefilled") else tyro.MISSING_NONPROP
             return tyro.cli(kind, args=words, prog=f"{self.name} {verb}", default=default, config=CONFIG)
         kinds: Any = Union[  # noqa: UP007
-            tuple(Annotated[_find(place), subcommand(name)] for name, place in self.commands.items())
+            tuple(Annotated[resolve_name(place), subcommand(name)] for name, place in self.commands.items())
         ]
         line = list(arguments)
         return tyro.cli(kinds, args=line, prog=self.name, description=self.description, config=CONFIG)
 
     def main(self) -> None:
         call(self.name, lambda: self.parse(sys.argv[1:]).run())
-
-
-def option(arguments: Sequence[str], default: str, *names: str) -> str:
-    """The value of one option, before the whole line is parsed."""
-    for i, argument in enumerate(arguments):
-        for name in names:
-            if argument == name and i + 1 < len(arguments):
-                return arguments[i + 1]
-            if argument.startswith(f"{name}="):
-                return argument.removeprefix(f"{name}=")
-    return default
-
-
-def _find(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)

@@ -20,7 +20,6 @@ from analysis_cli.console import (
     wrote,
 )
 from analysis_cli.live import live_run
-from analysis_cli.program import option
 from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config
 from smac.agents.base import AgentConfig
 from smac.checkpoint import Checkpoint, load_checkpoint
@@ -78,7 +77,7 @@ class Pretrain:
     @classmethod
     def prefilled(cls, arguments: Sequence[str]) -> Pretrain:
         """With the defaults of the task and the algorithm that the line names."""
-        task, algorithm = option(arguments, "", "--task", "--env"), option(arguments, "", "--algorithm")
+        task, algorithm = _option(arguments, "", "--task", "--env"), _option(arguments, "", "--algorithm")
         agent = defaults(task, algorithm, OFFLINE)
         return cls(task=tyro.MISSING, algorithm=tyro.MISSING, agent=agent)
 
@@ -125,7 +124,7 @@ class Finetune:
     @classmethod
     def prefilled(cls, arguments: Sequence[str]) -> Finetune:
         """With the defaults of the checkpoint and the algorithm that the line names."""
-        start, algorithm = option(arguments, "", "--from"), option(arguments, "sac", "--algorithm")
+        start, algorithm = _option(arguments, "", "--from"), _option(arguments, "sac", "--algorithm")
         agent = (
             finetune_defaults(Path(start), algorithm) if start else agent_class(algorithm, ONLINE).Config()
         )
@@ -186,7 +185,7 @@ class Train:
     @classmethod
     def prefilled(cls, arguments: Sequence[str]) -> Train:
         """With the defaults of the task and the algorithm that the line names."""
-        task, algorithm = option(arguments, "", "--task", "--env"), option(arguments, "sac", "--algorithm")
+        task, algorithm = _option(arguments, "", "--task", "--env"), _option(arguments, "sac", "--algorithm")
         return cls(task=tyro.MISSING, agent=defaults(task, algorithm, ONLINE))
 
     def run(self, interrupted: Path | None = None) -> None:
@@ -308,6 +307,17 @@ def _mixed_in(
     if not offline_rows(agent.batch_size, command.online.offline_ratio):
         return None, command.dataset
     return read_offline(task, command.dataset, command.data_root, agent.discount, seeds, device)
+
+
+def _option(arguments: Sequence[str], default: str, *names: str) -> str:
+    """The value of one option, before the whole line is parsed: it decides the defaults of others."""
+    for i, argument in enumerate(arguments):
+        for name in names:
+            if argument == name and i + 1 < len(arguments):
+                return arguments[i + 1]
+            if argument.startswith(f"{name}="):
+                return argument.removeprefix(f"{name}=")
+    return default
 
 
 def defaults(task: str, algorithm: str, among: Registry) -> AgentConfig:

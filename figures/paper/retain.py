@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
 from figures.paper.tradeoff import draw_tradeoff
-from figures.paper.transfer import NO_DROP, dip_of_mean, draw_switches, evaluations, interval, pairs
+from figures.paper.transfer import NO_DROP, arrow, dip_of_mean, draw_switches, evaluations, interval, pairs
 from figures.paper.transfer import steps as transfer_steps
 from figures.style import INK, look, paper, save
 from smac.files import read_json, write_json, write_text
@@ -85,7 +85,7 @@ def draw_retain(tasks: dict[str, Any]) -> plt.Figure:
             _panel(ax, task, number)
         line[0].axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
         line[1].axvline(0.0, color=INK, lw=0.6)
-        line[0].set_yticks(range(len(task["online"])), [_arrow(pair) for pair in task["online"]])
+        line[0].set_yticks(range(len(task["online"])), [arrow(pair) for pair in task["online"]])
         line[1].set_yticks([])
         line[0].set_title(label, loc="left")
     for ax, words in zip(axes[-1], SHOWN.values(), strict=True):
@@ -112,11 +112,6 @@ def _panel(ax: Axes, task: dict[str, Any], number: str) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _arrow(pair: str) -> str:
-    a, b = pair.split("-")
-    return f"{look(a).name} → {look(b).name}"
-
-
 def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
     lines = [
         f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. "
@@ -133,7 +128,7 @@ def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
             before = task["from an empty buffer"][pair]["over_seeds"]
             numbers = found["over_seeds"]
             cells = [
-                name, _arrow(pair), interval(task["offline"][pair.split("-")[0]]["over_seeds"]["success"]),
+                name, arrow(pair), interval(task["offline"][pair.split("-")[0]]["over_seeds"]["success"]),
                 interval(before["switch/dip"]), interval(numbers["switch/dip"]),
                 f"{found['dip of the mean']:.2f}", interval(before["switch/gain"]),
                 interval(numbers["switch/gain"]), interval(numbers["final_success"]),

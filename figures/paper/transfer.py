@@ -103,12 +103,12 @@ def draw_switches(pretrained: Path, runs: Mapping[str, Path], stem: Path) -> lis
     """Learning curves across the switch, `STEM-ONLINE` for every online algorithm; `runs` is pair -> run."""
     pictures, cells = [], {pair: pair.split("-") for pair in runs}
     for online in dict.fromkeys(b for _, b in cells.values()):
-        pairs = [
+        shown = [
             CurvePair(look(a).name, pretrained / a, runs[pair])
             for pair, (a, b) in cells.items()
             if b == online
         ]
-        pictures += draw_curves(pairs, stem.with_name(f"{stem.name}-{online}"))
+        pictures += draw_curves(shown, stem.with_name(f"{stem.name}-{online}"))
     return pictures
 
 
@@ -122,6 +122,11 @@ def evaluations(runs: Mapping[str, Sequence[Path]]) -> str:
                 if row.get("eval/return"):
                     lines.append(",".join((task, cell.name, *(row[c] for c in columns))))
     return "\n".join(lines) + "\n"
+
+
+def arrow(pair: str) -> str:
+    """`SMAC → SAC`."""
+    return " → ".join(look(part).name for part in pair.split("-"))
 
 
 def number(task: Mapping[str, Any], cell: str, name: str) -> dict[str, float]:
@@ -206,11 +211,11 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Prese
     ]
     for name, task in tasks.items():
         for cell in task["online"]:
-            a, b = cell.split("-")
+            a = cell.split("-")[0]
             numbers = task["online"][cell]["over_seeds"]
             offline = task["offline"][a]["over_seeds"]["success"]
             cells = [
-                name, f"{look(a).name} → {look(b).name}", interval(offline), interval(numbers["switch/dip"]),
+                name, arrow(cell), interval(offline), interval(numbers["switch/dip"]),
                 f"{task['online'][cell]['dip of the mean']:.2f}",
                 f"{numbers['switch/evaluated_every']['mean']:.0f} steps",
                 _recovery(numbers.get("switch/recovery_steps"), preset.seeds),
@@ -236,10 +241,7 @@ def _in_words(claim: str, found: Mapping[str, Any]) -> str:
         return "not run"
     if claim == "C3":
         return "; ".join(f"{task}: {_regret_in_words(x)}" for task, x in found.items())
-    return "; ".join(
-        f"{' → '.join(look(part).name for part in cell.split('-'))} on {x['without a drop']} of {x['tasks']}"
-        for cell, x in found.items()
-    )
+    return "; ".join(f"{arrow(cell)} on {x['without a drop']} of {x['tasks']}" for cell, x in found.items())
 
 
 def _regret_in_words(found: Mapping[str, Any]) -> str:
