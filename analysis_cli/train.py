@@ -20,7 +20,7 @@ from analysis_cli.console import (
     wrote,
 )
 from analysis_cli.live import live_run
-from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config
+from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config, variant_of
 from smac.agents.base import AgentConfig
 from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.memory_map import load_transitions
@@ -57,6 +57,9 @@ class Pretrain:
     """bc, cql, cal_ql, iql, td3_bc or smac."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
+    variant: str | None = None
+    """A named set of the algorithm's options, each of which can still be given: of smac, `paper` (as
+    published) or `sharp` (its defaults)."""
     offline: tyro.conf.OmitArgPrefixes[OfflineOptions] = field(default_factory=OfflineOptions)
     """Options of the offline phase."""
     dataset: str | None = None
@@ -78,7 +81,7 @@ class Pretrain:
     def prefilled(cls, arguments: Sequence[str]) -> Pretrain:
         """With the defaults of the task and the algorithm that the line names."""
         task, algorithm = _option(arguments, "", "--task", "--env"), _option(arguments, "", "--algorithm")
-        agent = defaults(task, algorithm, OFFLINE)
+        agent = defaults(task, algorithm, OFFLINE, _option(arguments, "", "--variant"))
         return cls(task=tyro.MISSING, algorithm=tyro.MISSING, agent=agent)
 
     def run(self, interrupted: Path | None = None) -> None:
@@ -320,13 +323,13 @@ def _option(arguments: Sequence[str], default: str, *names: str) -> str:
     return default
 
 
-def defaults(task: str, algorithm: str, among: Registry) -> AgentConfig:
-    """The defaults of an algorithm, with those of the task if one is named."""
+def defaults(task: str, algorithm: str, among: Registry, variant: str | None = None) -> AgentConfig:
+    """The defaults of an algorithm and its variant, with those of the task if one is named."""
     if not algorithm:
         return AgentConfig()
-    return (
-        default_config(algorithm, get_task(task), among) if task else agent_class(algorithm, among).Config()
-    )
+    if not task:
+        return agent_class(algorithm, among).Config(**variant_of(algorithm, variant))
+    return default_config(algorithm, get_task(task), among, variant=variant)
 
 
 def finetune_defaults(start: Path, algorithm: str) -> AgentConfig:

@@ -19,16 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from smac.errors import UserError
-from smac.nets import StackedMLP
+from smac.nets import StackedMLP, StackedResidualMLP
 from smac.streams import Streams
 
 Parametrisation = Literal["edm", "vp"]
+ScoreNetwork = Literal["mlp", "residual"]
 Time = TypeVar("Time", float, Tensor)
 
 LOG_SIGMA_MEAN, LOG_SIGMA_STD = -1.2, 1.2  # EDM's noise levels in training, Karras et al. 2022, Table 1
 BETA_MIN, BETA_MAX = 0.1, 10.0  # VP's schedule, as in Diffusion-QL and IDQL
 FIRST_TIME = 1e-3  # where VP's time begins if it is continuous; sigma is 0.0102 there
 NOISE_FEATURES = 8
+TIME_WIDTH = 128  # of the residual network's embedding of the noise level, as in IDQL
 
 
 def noise_features(sigma: Tensor) -> Tensor:
@@ -36,6 +38,38 @@ def noise_features(sigma: Tensor) -> Tensor:
     octaves = math.pi * 2.0 ** torch.arange(-3, NOISE_FEATURES - 3, device=sigma.device)
     angles = (sigma.log() / 4.0).unsqueeze(-1) * octaves
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class ResidualDenoiser(nn.Module):
+    """IDQL's network: the noise level goes through two layers of its own, all else into residual blocks.
+
+    The last 2 * NOISE_FEATURES inputs are those of the noise level. IDQL learns the frequencies of its
+    Fourier features; here they are fixed octaves.
+    """
+
+    def __init__(self, stack: Sequence[int], inputs: int, width: int, blocks: int, outputs: int) -> None:
+        super().__init__()
+        self.level = StackedMLP(stack, 2 * NOISE_FEATURES, (TIME_WIDTH,), TIME_WIDTH, activation="mish")
+        rest = inputs - 2 * NOISE_FEATURES
+        self.body = StackedResidualMLP(stack, rest + TIME_WIDTH, width, blocks, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rest, level = x[..., : -2 * NOISE_FEATURES], x[..., -2 * NOISE_FEATURES :]
+        return self.body(torch.cat([rest, self.level(level)], dim=-1))
+
+
+def score_network(
+    kind: ScoreNetwork, stack: Sequence[int], inputs: int, hidden: Sequence[int], outputs: int
+) -> nn.Module:
+    """The network of a diffusion model; as `residual`, `hidden` is one width, once for every block."""
+    if kind == "mlp":
+        return StackedMLP(stack, inputs, hidden, outputs, activation="silu", layer_norm=True)
+    if not hidden or len(set(hidden)) > 1:
+        raise UserError(
+            f"--diffusion-hidden {' '.join(map(str, hidden))}: the blocks of --score-network residual have "
+            "one width, as in 256 256 256"
+        )
+    return ResidualDenoiser(stack, inputs, hidden[0], len(hidden), outputs)
 
 
 class ActionDiffusion(nn.Module, ABC):
@@ -48,11 +82,17 @@ class ActionDiffusion(nn.Module, ABC):
     outcome_std: Tensor
 
     def __init__(
-        self, stack: Sequence[int], observation_dim: int, action_dim: int, hidden: Sequence[int]
+        self,
+        stack: Sequence[int],
+        observation_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
+        *,
+        network: ScoreNetwork = "mlp",
     ) -> None:
         super().__init__()
         inputs = observation_dim + action_dim + 2 + 2 * NOISE_FEATURES
-        self.net = StackedMLP(stack, inputs, hidden, action_dim, activation="silu", layer_norm=True)
+        self.net = score_network(network, stack, inputs, hidden, action_dim)
         self.register_buffer("outcome_mean", torch.zeros(*stack))
         self.register_buffer("outcome_std", torch.ones(*stack))
 
@@ -103,9 +143,15 @@ class EDM(ActionDiffusion):
     sigma_data: Tensor
 
     def __init__(
-        self, stack: Sequence[int], observation_dim: int, action_dim: int, hidden: Sequence[int]
+        self,
+        stack: Sequence[int],
+        observation_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
+        *,
+        network: ScoreNetwork = "mlp",
     ) -> None:
-        super().__init__(stack, observation_dim, action_dim, hidden)
+        super().__init__(stack, observation_dim, action_dim, hidden, network=network)
         self.register_buffer("sigma_data", torch.ones(*stack))
 
     @torch.no_grad()
@@ -211,8 +257,9 @@ class VP(ActionDiffusion):
         hidden: Sequence[int],
         *,
         steps: int = 0,
+        network: ScoreNetwork = "mlp",
     ) -> None:
-        super().__init__(stack, observation_dim, action_dim, hidden)
+        super().__init__(stack, observation_dim, action_dim, hidden, network=network)
         self.levels = VPLevels(steps)
 
     def forward(

@@ -15,11 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Activation = Literal["silu", "relu", "tanh"]
+Activation = Literal["silu", "relu", "tanh", "mish"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "relu": F.relu,
     "tanh": torch.tanh,
+    "mish": F.mish,
 }
 
 LOG_STD_RANGE = (-20.0, 2.0)
@@ -104,6 +105,41 @@ class StackedMLP(nn.Module):
     def first(self, x: Tensor, outputs: int) -> Tensor:
         """Only the first `outputs` outputs, from a matrix product that never sees the other rows."""
         return self.head.first(self.features(x), outputs)
+
+
+class StackedResidualMLP(nn.Module):
+    """Affine map to `width`, `blocks` residual blocks, activation, affine head.
+
+    A block is x + W2 act(W1 LayerNorm(x)), four times as wide inside: the denoiser of IDQL (Hansen-Estruch et
+    al. 2023), whose dropout is left out.
+    """
+
+    EXPANSION = 4
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        in_features: int,
+        width: int,
+        blocks: int,
+        out_features: int,
+        *,
+        activation: Activation = "mish",
+    ) -> None:
+        super().__init__()
+        inner = self.EXPANSION * width
+        self.first = StackedLinear(stack, in_features, width)
+        self.norms = nn.ModuleList(StackedLayerNorm(stack, width) for _ in range(blocks))
+        self.up = nn.ModuleList(StackedLinear(stack, width, inner) for _ in range(blocks))
+        self.down = nn.ModuleList(StackedLinear(stack, inner, width) for _ in range(blocks))
+        self.head = StackedLinear(stack, width, out_features)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for norm, up, down in zip(self.norms, self.up, self.down, strict=True):
+            x = x + down(self.activation(up(norm(x))))
+        return self.head(self.activation(x))
 
 
 def initialise(module: nn.Module, generators: Sequence[torch.Generator]) -> None:

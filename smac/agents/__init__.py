@@ -33,17 +33,36 @@ def agent_class(algorithm: str, among: Registry = AGENTS) -> type[Agent]:
     return among[algorithm]
 
 
+def variant_of(algorithm: str, variant: str | None) -> Mapping[str, Any]:
+    """What a variant of an algorithm changes in its configuration; nothing if none is named."""
+    if not variant:
+        return {}
+    known = agent_class(algorithm).variants
+    if variant not in known:
+        choice = f"choose from {', '.join(known)}" if known else f"{algorithm} has none"
+        raise UserError(f"unknown variant {variant!r} of {algorithm}: {choice}")
+    return known[variant]
+
+
 def default_config(
-    algorithm: str, task: Task, among: Registry = AGENTS, *, finetuned: bool = False
+    algorithm: str,
+    task: Task,
+    among: Registry = AGENTS,
+    *,
+    finetuned: bool = False,
+    variant: str | None = None,
 ) -> AgentConfig:
-    """The algorithm's configuration with the task's own defaults in it; `finetuned`: after a switch."""
+    """The algorithm's configuration with the task's own defaults in it; `finetuned`: after a switch.
+
+    What the variant says stands above what the task says.
+    """
     kind = agent_class(algorithm, among).Config
     names = {f.name for f in fields(kind)}
 
     def shared(group: str) -> dict[str, Any]:
         return {name: value for name, value in task.defaults.get(group, {}).items() if name in names}
 
-    own = dict(task.defaults.get(algorithm, {}))
+    own = dict(task.defaults.get(algorithm, {})) | variant_of(algorithm, variant)
     return kind(**shared("all") | own | (shared("finetune") if finetuned else {}))
 
 

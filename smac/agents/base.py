@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +110,7 @@ class Agent(ABC):
     label: ClassVar[str]
     Config: ClassVar[type[AgentConfig]]
     actor_kind: ClassVar[ActorKind] = "tanh_gaussian"
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # name -> what it changes in the configuration
     actor: Actor
 
     def __init__(

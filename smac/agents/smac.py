@@ -1,15 +1,20 @@
 """SMAC: Score-Matched Actor-Critic (de Lara and Shkurti 2026, arXiv 2602.17632).
 
-Offline, the critic's action gradient is matched to the score of the dataset's actions given a good outcome:
+Offline, the critic's action gradient is matched to the score of the dataset's actions given an outcome:
 with pi ~ exp(Q / tau), grad_a Q = tau grad_a log pi. Online SMAC is gone and plain SAC continues.
+
+`--variant paper` is the method as its authors describe it (https://delara38.github.io/smac/). They write the
+target as alpha_psi(s) eps(s, a, w, 1) with a noise prediction eps. Here it is tau_psi(s) score with
+score = -eps / sigma, so that tau = -sigma alpha: a positive tau points to the data. The model is asked at
+sqrt(abar) a, which makes it the score at a; their formula feeds it a itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,15 +24,32 @@ from smac.agents.base import Metrics, at_least, positive
 from smac.agents.sac import SAC, SACConfig
 from smac.data.replay import Batch
 from smac.data.transitions import OutcomeKind
-from smac.diffusion import EDM, VP, ActionDiffusion, Parametrisation, VPLevels
+from smac.diffusion import EDM, VP, ActionDiffusion, Parametrisation, ScoreNetwork, VPLevels
 from smac.errors import UserError
 from smac.nets import CriticEnsemble, StackedMLP, initialise
 from smac.streams import Streams
 
 Form = Literal["normalised", "paper"]
-MatchAt = Literal["data", "policy", "segment", "noised"]
+Place = Literal["data", "policy", "segment", "noised", "uniform"]
+MatchAt = Literal["data", "policy", "segment", "noised", "uniform", "uniform+policy"]
+TauKind = Literal["positive", "free", "scalar", "temperature"]
 
 TAU_FLOOR = 1e-4  # the normalised form divides by tau
+FORMER_TAU = {"state": "positive"}  # names in older checkpoints
+
+PAPER: Mapping[str, Any] = {
+    "form": "paper",
+    "match_at": "uniform+policy",
+    "tau": "free",
+    "initial_tau": 0.0,
+    "outcome": "trajectory_return",
+    "condition": "own",
+    "diffusion": "vp",
+    "vp_steps": 5,
+    "sigma": 0.5,
+    "score_network": "residual",
+    "optimiser": "muon",
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +59,19 @@ class SMACConfig(SACConfig):
     form: Form = "normalised"
     """`paper`: |grad Q - tau score|^2, which a flat Q with tau = 0 minimises; `normalised` divides by tau."""
     match_at: MatchAt = "segment"
-    """Where half of the batch is matched: at policy actions, between data and policy actions, or at noised
-    data actions. The other half is matched at data actions; with `data` the whole batch is."""
-    tau: Literal["state", "scalar", "temperature"] = "state"
-    """What ties gradient and score: a learned head of the state, one learned number, or the temperature."""
+    """Where the critic is matched. `uniform+policy`: half of the batch at actions drawn evenly from the box,
+    half at the policy's (the paper's B(A)). Otherwise half at the data's actions, and half at the data's too,
+    at the policy's, between the two (segment), at noised data actions, or evenly over the box."""
+    tau: TauKind = "positive"
+    """What ties gradient and score: a learned positive head of the state, a head free in sign and size (the
+    paper; with --form paper), one learned positive number, or the temperature."""
     initial_tau: float = 0.1
     """tau at the start."""
     sigma: float = 0.1
     """Noise level at which the score is asked for, in units of the action box [-1, 1]."""
+    score_network: ScoreNetwork = "mlp"
+    """The diffusion model's network: an MLP with LayerNorm, or IDQL's residual blocks, one for each of
+    `--diffusion-hidden`."""
     outcome: OutcomeKind = "average_return_to_go"
     """What the diffusion model is conditioned on."""
     condition: Literal["own", "quantile", "none"] = "own"
@@ -72,8 +99,15 @@ class SMACConfig(SACConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "tau", FORMER_TAU.get(self.tau, self.tau))
         positive(self, "sigma")
-        at_least(self, 0, "vp_steps")
+        at_least(self, 0, "vp_steps", "kappa")
+        if self.tau != "free":
+            positive(self, "initial_tau")
+        elif self.form != "paper":
+            raise UserError(
+                "--tau free needs --form paper: the normalised form divides by tau, which may then be zero"
+            )
         if self.diffusion == "vp":
             VPLevels(self.vp_steps).at_or_below(self.sigma)
         elif self.vp_steps:
@@ -83,8 +117,8 @@ class SMACConfig(SACConfig):
 def score_matching_loss(action_gradient: Tensor, tau: Tensor, score: Tensor, form: Form) -> Tensor:
     """|grad_a Q / tau - score|^2 (`normalised`) or |grad_a Q - tau score|^2 (`paper`), [..., batch].
 
-    action_gradient and score are [..., batch, action], tau [..., batch] > 0. Score points toward the data,
-    so the critic learns to rise toward the data.
+    action_gradient and score are [..., batch, action], tau [..., batch]. Score points toward the data, so
+    with tau > 0 the critic learns to rise toward the data; with a tau of free sign, to be parallel to it.
     """
     tau = tau.unsqueeze(-1)
     error = action_gradient / tau - score if form == "normalised" else action_gradient - tau * score
@@ -100,8 +134,13 @@ def action_gradient(critic: CriticEnsemble, observations: Tensor, actions: Tenso
     return torch.func.grad(lambda a: critic(observations, a).sum())(critic.per_member(actions))
 
 
-def matching_points(at: MatchAt, actions: Tensor, policy: Tensor, u: Tensor, noise: Tensor) -> Tensor:
-    """Where the second half of a batch is matched, [..., batch, action]; u [..., batch] is in [0, 1]."""
+def places(at: MatchAt) -> tuple[Place, Place]:
+    """Where the two halves of a batch are matched."""
+    return ("uniform", "policy") if at == "uniform+policy" else ("data", at)
+
+
+def matching_points(at: Place, actions: Tensor, policy: Tensor, u: Tensor, noise: Tensor) -> Tensor:
+    """Where a half of a batch is matched, [..., batch, action]; u [..., batch] is in [0, 1]."""
     if at == "segment":
         return actions + u.unsqueeze(-1) * (policy - actions)
     return {"data": actions, "policy": policy, "noised": (actions + noise).clamp(-1.0, 1.0)}[at]
@@ -113,6 +152,7 @@ class SMAC(SAC):
     label = "SMAC"
     Config = SMACConfig
     config: SMACConfig
+    variants: ClassVar = {"sharp": {}, "paper": PAPER}
 
     def __init__(
         self,
@@ -127,8 +167,11 @@ class SMAC(SAC):
         initialise(self.tau_head, Streams(seeds, "tau/init").generators)
         self.tau_head.to(device)
         shape = (stack, observation_dim, action_dim, config.diffusion_hidden)
+        network = config.score_network
         self.diffusion: ActionDiffusion = (
-            VP(*shape, steps=config.vp_steps) if config.diffusion == "vp" else EDM(*shape)
+            VP(*shape, steps=config.vp_steps, network=network)
+            if config.diffusion == "vp"
+            else EDM(*shape, network=network)
         )
         initialise(self.diffusion, Streams(seeds, "diffusion/init").generators)
         self.query_outcome: float | None = None  # the data's quantile, set by the offline phase
@@ -151,34 +194,54 @@ class SMAC(SAC):
         with torch.no_grad():
             return self.diffusion.score(observations, actions, outcomes, self.config.sigma)
 
+    @property
+    def matches_data(self) -> bool:
+        """Whether the scores at the data's actions are needed, which are worth keeping."""
+        return "data" in places(self.config.match_at)
+
     def tau(self, observations: Tensor) -> Tensor:
-        """tau_psi(s) > 0, [seeds, batch]."""
+        """tau_psi(s), [seeds, batch]; positive unless it is `free`."""
         if self.config.tau == "temperature":
             return self.alpha.expand(observations.shape[:-1])
         return self.tau_head(observations)
 
     def matching_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
-        """L_SM per seed: half of the batch at data actions, half where `match_at` says."""
-        assert batch.scores is not None, "SMAC needs the scores at the data's actions"
-        half = batch.rewards.shape[-1] if self.config.match_at == "data" else batch.rewards.shape[-1] // 2
-        rest = batch.rows(slice(half, None))
-        actions, scores = batch.actions[:, :half], batch.scores[:, :half]
-        if self.config.match_at != "data":
-            points = self._second_half(rest)
-            actions = torch.cat([actions, points], dim=-2)
-            scores = torch.cat([scores, self.score(rest.observations, points, rest.outcomes)], dim=-2)
+        """L_SM per seed, each half of the batch where `match_at` says."""
+        half = batch.rewards.shape[-1] // 2
+        halves = batch.rows(slice(None, half)), batch.rows(slice(half, None))
+        matched = [
+            self.matched(place, rows)
+            for place, rows in zip(places(self.config.match_at), halves, strict=True)
+        ]
+        actions, scores = (torch.cat(parts, dim=-2) for parts in zip(*matched, strict=True))
         gradient = action_gradient(self.critic, batch.observations, actions)
         tau = self.tau(batch.observations)
         loss = score_matching_loss(gradient, tau.unsqueeze(-2), scores.unsqueeze(-3), self.config.form)
         loss = loss.mean((-2, -1))
-        return loss, {"train/score_matching_loss": loss.detach(), "train/tau": tau.detach().mean(-1)}
+        metrics = {
+            "train/score_matching_loss": loss.detach(),
+            "train/tau": tau.detach().mean(-1),
+            "train/negative_tau": (tau.detach() < 0.0).float().mean(-1),
+        }
+        return loss, metrics
 
-    def _second_half(self, rest: Batch) -> Tensor:
-        size = rest.rewards.shape[-1]
-        u, noise = self.noise.uniform(size), self.policy_noise(rest)
-        with torch.no_grad():
-            policy, _ = self.actor.sample(rest.observations, self.policy_noise(rest))
-        return matching_points(self.config.match_at, rest.actions, policy, u, self.config.sigma * noise)
+    def matched(self, place: Place, rows: Batch) -> tuple[Tensor, Tensor]:
+        """Actions at a place, and the scores there, both [seeds, rows, action]."""
+        if place == "data":
+            assert rows.scores is not None, "matching at data needs the scores there"
+            return rows.actions, rows.scores
+        actions = self.actions_at(place, rows)
+        return actions, self.score(rows.observations, actions, rows.outcomes)
+
+    @torch.no_grad()
+    def actions_at(self, place: Place, rows: Batch) -> Tensor:
+        """Actions at a place, [seeds, rows, action]."""
+        size = rows.rewards.shape[-1]
+        if place == "uniform":
+            return 2.0 * self.noise.uniform(size, self.action_dim) - 1.0
+        u, noise = self.noise.uniform(size), self.policy_noise(rows)
+        policy, _ = self.actor.sample(rows.observations, self.policy_noise(rows))
+        return matching_points(place, rows.actions, policy, u, self.config.sigma * noise)
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """kappa L_SM + L_AC."""
@@ -189,27 +252,32 @@ class SMAC(SAC):
         return bellman + self.config.kappa * matching, metrics | more
 
     def diagnostics(self, batch: Batch) -> Metrics:
-        """Norms of grad_a Q and the score, and their cosines at data and at policy actions."""
-        with torch.no_grad():
-            policy, _ = self.actor.sample(batch.observations, self.policy_noise(batch))
+        """Norms of grad_a Q and the score, and their cosines, at data, policy and uniform actions."""
         metrics: Metrics = {}
-        for place, actions in (("data", batch.actions), ("policy", policy)):
+        for place in ("data", "policy", "uniform"):
+            actions = batch.actions if place == "data" else self.actions_at(place, batch)
             gradient = action_gradient(self.critic, batch.observations, actions).detach()
             score = self.score(batch.observations, actions, batch.outcomes).unsqueeze(-3)
             cosine = F.cosine_similarity(gradient, score.expand_as(gradient), dim=-1)
             metrics[f"train/cosine_{place}"] = cosine.mean((-2, -1))
+            metrics[f"train/abs_cosine_{place}"] = cosine.abs().mean((-2, -1))  # tau may have either sign
             metrics[f"train/gradient_norm_{place}"] = gradient.norm(dim=-1).mean((-2, -1))
             metrics[f"train/score_norm_{place}"] = score.norm(dim=-1).mean((-2, -1))
         return metrics
 
 
 class TauHead(nn.Module):
-    """tau_psi(s) = softplus(f(s) + c) + TAU_FLOOR, with c such that tau starts near `initial_tau`."""
+    """tau_psi(s) = softplus(f(s) + c) + TAU_FLOOR, with c such that tau starts near `initial_tau`.
+
+    If it is free, tau_psi(s) = f(s) + `initial_tau`.
+    """
 
     def __init__(self, stack: Sequence[int], observation_dim: int, config: SMACConfig) -> None:
         super().__init__()
-        self.offset = math.log(math.expm1(config.initial_tau))
-        self.net = StackedMLP(stack, observation_dim, config.hidden, 1) if config.tau == "state" else None
+        self.free = config.tau == "free"
+        self.offset = config.initial_tau if self.free else math.log(math.expm1(config.initial_tau))
+        of_state = config.tau in ("positive", "free")
+        self.net = StackedMLP(stack, observation_dim, config.hidden, 1) if of_state else None
         self.raw = nn.Parameter(torch.zeros(*stack)) if config.tau == "scalar" else None
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -218,4 +286,4 @@ class TauHead(nn.Module):
         else:
             assert self.raw is not None
             raw = self.raw.unsqueeze(-1).expand(observations.shape[:-1])
-        return F.softplus(raw + self.offset) + TAU_FLOOR
+        return raw + self.offset if self.free else F.softplus(raw + self.offset) + TAU_FLOOR

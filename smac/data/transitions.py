@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ import torch
 from smac.errors import UserError
 from smac.nets import ACTION_LIMIT
 
-OutcomeKind = Literal["average_return_to_go", "return_to_go", "success"]
+OutcomeKind = Literal["trajectory_return", "average_return_to_go", "return_to_go", "success"]
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,13 @@ def monte_carlo_returns(
 def outcomes(kind: OutcomeKind, transitions: Transitions, *, horizon: int) -> torch.Tensor:
     """Raw outcome w of each transition, [N] float32, on the device of `transitions`.
 
+    `trajectory_return`: the undiscounted return of the whole episode, the same for all its transitions.
     `average_return_to_go`: undiscounted rest of the return / steps left until the horizon (RvS-R, Emmons et
     al. 2022); where recordings run past `horizon`, the longest episode takes its place.
     `return_to_go`: the Monte-Carlo return. `success`: 1 in episodes that succeeded.
     """
+    if kind == "trajectory_return":
+        return _returns(transitions).float()
     if kind == "return_to_go":
         return transitions.mc_returns
     if kind == "success":
@@ -146,7 +149,7 @@ def outcomes(kind: OutcomeKind, transitions: Transitions, *, horizon: int) -> to
         steps = transitions.timesteps
         longest = max(horizon, int(steps.max()) + 1)
         return (_return_to_go(transitions) / (longest - steps)).float()
-    raise UserError(f"unknown outcome {kind!r}: use average_return_to_go, return_to_go or success")
+    raise UserError(f"unknown outcome {kind!r}: use {', '.join(get_args(OutcomeKind))}")
 
 
 def _return_to_go(transitions: Transitions) -> torch.Tensor:
@@ -154,8 +157,18 @@ def _return_to_go(transitions: Transitions) -> torch.Tensor:
     rewards = transitions.rewards.double()
     total = rewards.cumsum(0)
     ends = total[transitions.terminals.bool()]
-    _, lengths = torch.unique_consecutive(transitions.episode_ids, return_counts=True)
-    return ends.repeat_interleave(lengths) - total + rewards
+    return ends.repeat_interleave(episode_lengths(transitions)) - total + rewards
+
+
+def _returns(transitions: Transitions) -> torch.Tensor:
+    """Undiscounted return of the episode that each transition belongs to, [N] float64."""
+    firsts = _return_to_go(transitions)[transitions.timesteps == 0]
+    return firsts.repeat_interleave(episode_lengths(transitions))
+
+
+def episode_lengths(transitions: Transitions) -> torch.Tensor:
+    """Transitions of each episode, in order, [episodes]."""
+    return torch.unique_consecutive(transitions.episode_ids, return_counts=True)[1]
 
 
 def _last(length: int) -> np.ndarray:

@@ -36,7 +36,7 @@ def pretrain(run: Run, task: Task, agent: Agent, data: OfflineData, options: Off
         train_diffusion(run, task, agent, data, options)
     recorder = Recorder(run, task, agent, "offline", options.steps, options, {"data": data})
     start = recorder.start()
-    if isinstance(agent, SMAC):
+    if isinstance(agent, SMAC) and agent.matches_data:
         data.scores = dataset_scores(agent, data)
     update = fast_update(agent, options.updates)
     for step in range(start + 1, options.steps + 1):
