@@ -26,6 +26,7 @@ from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.memory_map import load_transitions
 from smac.data.minari_io import find_dataset
 from smac.data.replay import OfflineData
+from smac.data.rewards import reward_scale
 from smac.envs import env_spec
 from smac.errors import UserError
 from smac.files import new_directory, write_json
@@ -35,13 +36,13 @@ from smac.training.comparison import Mean, evaluated
 from smac.training.evaluate import evaluate_checkpoint
 from smac.training.fast import check_mode
 from smac.training.offline import OfflineOptions, pretrain
-from smac.training.online import FinetuneOptions, OnlineOptions, finetune, offline_rows, train
+from smac.training.online import FinetuneOptions, OnlineOptions, carry_over, finetune, offline_rows, train
 from smac.training.run import MOMENTS, Run, run_config
-from smac.training.switch import switch
 
 # Fields of a configuration that a fine-tuned agent has from its checkpoint, as far as that has them
-NETWORK = (
+CONTINUED = (
     "hidden", "activation", "actor_layer_norm", "discount", "critic_hidden", "layer_norm", "ensemble",
+    "optimiser", "reward_scale", "reward_bias",
 )  # fmt: skip
 TaskName = Annotated[str, tyro.conf.arg(aliases=["--env"])]
 
@@ -90,9 +91,9 @@ class Pretrain:
         set_threads(self.threads)
         device, seeds = pick_device(self.device), seed_range(self.seed, self.seeds)
         check_mode(self.offline.updates, device)
-        data, dataset = read_offline(task, self.dataset, self.data_root, self.agent.discount, seeds, device)
-        dims = env_spec(task)
-        agent = kind(self.agent, dims.observation_dim, dims.action_dim, seeds, device)
+        data, dataset = read_offline(task, self.dataset, self.data_root, self.agent, seeds, device)
+        dims, config = env_spec(task), replace(self.agent, reward_scale=data.rewards.scale)
+        agent = kind(config, dims.observation_dim, dims.action_dim, seeds, device)
         out = self.out or default_directory("pretrain", task.name, self.algorithm)
         with live_run(out, _config("pretrain", self) | {"dataset": dataset}, interrupted) as run:
             pretrain(run, task, agent, data, self.offline)
@@ -108,7 +109,7 @@ class Finetune:
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm; those of the networks are the checkpoint's."""
     algorithm: str = "sac"
-    """sac, td3 or td3_bc."""
+    """sac, td3, td3_bc or awr."""
     online: tyro.conf.OmitArgPrefixes[FinetuneOptions] = field(default_factory=FinetuneOptions)
     """Options of the online phase."""
     dataset: str | None = None
@@ -147,8 +148,7 @@ class Finetune:
         agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, device)
         options = self.online
         check_mode(options.updates, device)
-        # refuses a mismatch before anything is written
-        switch(agent, checkpoints, initialise_critic=options.initialise_critic, momenta=options.momenta)
+        carry_over(agent, checkpoints, options)  # refuses a mismatch before anything is written
         data, dataset = _mixed_in(self, task, seeds, device)
         out = self.out or default_directory("finetune", task.name, about.algorithm, self.algorithm)
         names = {"task": task.name, "pretrained_with": about.algorithm, "dataset": dataset}
@@ -167,7 +167,7 @@ class Train:
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
     algorithm: str = "sac"
-    """sac, td3 or td3_bc."""
+    """sac, td3, td3_bc or awr."""
     online: tyro.conf.OmitArgPrefixes[OnlineOptions] = field(default_factory=OnlineOptions)
     """Options of the online phase."""
     dataset: str | None = None
@@ -292,14 +292,18 @@ def read_offline(
     task: Task,
     dataset: str | None,
     root: Path | None,
-    discount: float,
+    config: AgentConfig,
     seeds: Sequence[int],
     device: torch.device,
 ) -> tuple[OfflineData, str]:
-    """The named dataset, or the task's own, on the device; and the path it was found at."""
+    """The named dataset, or the task's own, as `config` trains on it; and the path it was found at."""
     named = task.data(dataset)
-    transitions = load_transitions(named, task, root, discount=discount)
-    return OfflineData(transitions, seeds, device), str(find_dataset(named, root, task))
+    transitions = load_transitions(named, task, root, discount=config.discount)
+    data = OfflineData(
+        transitions, seeds, device, discount=config.discount, failure_reward=task.failure_reward,
+        rewards=reward_scale(config.reward_scale, config.reward_bias, transitions),
+    )  # fmt: skip
+    return data, str(find_dataset(named, root, task))
 
 
 def _mixed_in(
@@ -307,9 +311,11 @@ def _mixed_in(
 ) -> tuple[OfflineData | None, str | None]:
     """The offline data of --offline-ratio, and their path."""
     agent = command.agent
+    if agent.standardise_observations:
+        raise UserError("--standardise-observations is for `smac pretrain`, which has a dataset's statistics")
     if not offline_rows(agent.batch_size, command.online.offline_ratio):
         return None, command.dataset
-    return read_offline(task, command.dataset, command.data_root, agent.discount, seeds, device)
+    return read_offline(task, command.dataset, command.data_root, agent, seeds, device)
 
 
 def _option(arguments: Sequence[str], default: str, *names: str) -> str:
@@ -335,9 +341,10 @@ def defaults(task: str, algorithm: str, among: Registry, variant: str | None = N
 def finetune_defaults(start: Path, algorithm: str) -> AgentConfig:
     """The online algorithm's defaults for the task after a switch, with the networks of the checkpoint."""
     about = starting_points(start)[0].description
-    config = default_config(algorithm, get_task(about.task), ONLINE, finetuned=True)
-    networks = {f.name: getattr(config_of(about), f.name) for f in fields(config_of(about))}
-    return replace(config, **{name: networks[name] for name in NETWORK if name in networks})
+    config = default_config(algorithm, get_task(about.task), ONLINE)
+    own = {f.name: getattr(config_of(about), f.name) for f in fields(config_of(about))}
+    continued = {name: own[name] for name in CONTINUED if name in own}
+    return replace(config, standardise_observations=False, **continued)
 
 
 def _config(command: str, options: Any) -> dict[str, Any]:

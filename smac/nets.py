@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Activation = Literal["silu", "relu", "tanh", "mish"]
+Activation = Literal["silu", "relu", "tanh"]  # of actors and critics
+AnyActivation = Activation | Literal["mish"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "relu": F.relu,
@@ -80,21 +81,38 @@ class StackedMLP(nn.Module):
         hidden: Sequence[int],
         out_features: int,
         *,
-        activation: Activation = "silu",
+        activation: AnyActivation = "silu",
         layer_norm: bool = False,
     ) -> None:
         super().__init__()
         widths = [in_features, *hidden]
+        self.in_features = in_features
         self.hidden = nn.ModuleList(StackedLinear(stack, a, b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(StackedLayerNorm(stack, width) for width in hidden if layer_norm)
         self.head = StackedLinear(stack, widths[-1], out_features)
         self.activation = ACTIVATIONS[activation]
+        self.register_buffer("input_mean", None, persistent=False)
+        self.register_buffer("input_std", None, persistent=False)
+
+    input_mean: Tensor | None
+    input_std: Tensor | None
+
+    def standardise(self, mean: Tensor, std: Tensor) -> None:
+        """See inputs as (x - mean) / std from now on, both [in]; `fold_input` undoes it in the weights."""
+        self.input_mean, self.input_std = mean, std
+
+    @property
+    def first_affine(self) -> str:
+        """Name of the affine map that sees the input."""
+        return "hidden.0" if len(self.hidden) else "head"
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))
 
     def features(self, x: Tensor) -> Tensor:
         """What the head sees, [*stack, batch, width]."""
+        if self.input_mean is not None and self.input_std is not None:
+            x = (x - self.input_mean) / self.input_std
         for i, layer in enumerate(self.hidden):
             x = layer(x)
             if self.norms:
@@ -105,6 +123,12 @@ class StackedMLP(nn.Module):
     def first(self, x: Tensor, outputs: int) -> Tensor:
         """Only the first `outputs` outputs, from a matrix product that never sees the other rows."""
         return self.head.first(self.features(x), outputs)
+
+
+def fold_input(weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """The affine map of x that equals W (x - mean) / std + b; W [..., out, in], b [..., out]."""
+    raw = weight.double() / std
+    return raw.to(weight.dtype), (bias.double() - raw @ mean.double()).to(bias.dtype)
 
 
 class StackedResidualMLP(nn.Module):
@@ -124,7 +148,7 @@ class StackedResidualMLP(nn.Module):
         blocks: int,
         out_features: int,
         *,
-        activation: Activation = "mish",
+        activation: AnyActivation = "mish",
     ) -> None:
         super().__init__()
         inner = self.EXPANSION * width

@@ -235,9 +235,24 @@ def load_moments(
                 counts = [m[f"{MOMENTS}{COUNT}/{names[p]}"] for m in stack]
                 if any(count != counts[0] for count in counts):
                     raise UserError(
-                        "the checkpoints' optimisers took different numbers of steps: use --momenta reset"
+                        "the checkpoints' optimisers took different numbers of steps: use "
+                        "--optimiser-state reset"
                     )
                 state[COUNT] = counts[0].to(p.device).clone()
+
+
+def fold_moments(found: Mapping[str, Tensor], first: str, mean: Tensor, std: Tensor) -> dict[str, Tensor]:
+    """Moments of the affine map `first` of (x - mean) / std as those of the map that `fold_input` makes.
+
+    With W' = W / std and b' = b - W' mean, dL/dW' = dL/dW std + dL/db mean: exact for means of gradients; of
+    means of squares the mixed term is left out. Only what changes is returned: b' has b's moments.
+    """
+    folded = {}
+    for kind, power in (("exp_avg", 1), ("momentum_buffer", 1), ("exp_avg_sq", 2)):
+        weight, bias = f"{MOMENTS}{kind}/{first}.weight", f"{MOMENTS}{kind}/{first}.bias"
+        if weight in found and bias in found:
+            folded[weight] = found[weight] * std**power + found[bias].unsqueeze(-1) * mean**power
+    return folded
 
 
 def set_learning_rate(optimiser: Optimiser, lr: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from smac.agents.awr import AWR
 from smac.agents.base import Agent, AgentConfig
 from smac.agents.bc import BC
 from smac.agents.cal_ql import CalQL
@@ -23,7 +24,7 @@ from smac.tasks import Task
 Registry = Mapping[str, type[Agent]]
 
 OFFLINE: Registry = {"bc": BC, "cql": CQL, "cal_ql": CalQL, "iql": IQL, "td3_bc": TD3BC, "smac": SMAC}
-ONLINE: Registry = {"sac": SAC, "td3": TD3, "td3_bc": TD3BC}
+ONLINE: Registry = {"sac": SAC, "td3": TD3, "td3_bc": TD3BC, "awr": AWR}
 AGENTS: Registry = {**OFFLINE, **ONLINE}
 
 
@@ -45,25 +46,14 @@ def variant_of(algorithm: str, variant: str | None) -> Mapping[str, Any]:
 
 
 def default_config(
-    algorithm: str,
-    task: Task,
-    among: Registry = AGENTS,
-    *,
-    finetuned: bool = False,
-    variant: str | None = None,
+    algorithm: str, task: Task, among: Registry = AGENTS, *, variant: str | None = None
 ) -> AgentConfig:
-    """The algorithm's configuration with the task's own defaults in it; `finetuned`: after a switch.
-
-    What the variant says stands above what the task says.
-    """
+    """The algorithm's configuration with the task's own defaults in it, and above them the variant's."""
     kind = agent_class(algorithm, among).Config
     names = {f.name for f in fields(kind)}
 
-    def shared(group: str) -> dict[str, Any]:
-        return {name: value for name, value in task.defaults.get(group, {}).items() if name in names}
-
-    own = dict(task.defaults.get(algorithm, {})) | variant_of(algorithm, variant)
-    return kind(**shared("all") | own | (shared("finetune") if finetuned else {}))
+    shared = {name: value for name, value in task.defaults.get("all", {}).items() if name in names}
+    return kind(**shared | dict(task.defaults.get(algorithm, {})) | dict(variant_of(algorithm, variant)))
 
 
 def config_of(description: Description) -> AgentConfig:

@@ -16,9 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from smac.data.replay import Batch
+from smac.data.rewards import RewardScale, ScaleRule
 from smac.errors import UserError
-from smac.nets import ACTORS, Activation, Actor, ActorKind, CriticEnsemble, initialise
-from smac.optim import MuonWithAdam, Optimiser, load_moments, moments, split_parameters
+from smac.nets import (
+    ACTORS,
+    Activation,
+    Actor,
+    ActorKind,
+    CriticEnsemble,
+    StackedMLP,
+    fold_input,
+    initialise,
+)
+from smac.optim import MuonWithAdam, Optimiser, fold_moments, load_moments, moments, split_parameters
 from smac.streams import Streams
 
 Metrics = dict[str, Tensor]
@@ -42,9 +52,19 @@ class AgentConfig:
     optimiser: Literal["adam", "muon"] = "adam"
     """Of actor and critics. `muon` is Muon for hidden matrices and Adam for the rest, with the same learning
     rate; a step of it costs more than a gradient from width 256 on (results/benchmarks/muon.json)."""
+    reward_scale: ScaleRule = 1.0
+    """Training sees this times the task's rewards, plus `reward_bias`; whatever is reported has the task's.
+    `return_range`: such that the data's returns span 1,000 (IQL on locomotion)."""
+    reward_bias: float = 0.0
+    """Added to the scaled rewards."""
+    standardise_observations: bool = False
+    """Offline, networks see observations standardised by the dataset's statistics (TD3+BC); checkpoints hold
+    the same networks of raw observations."""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "batch_size")
+        if self.reward_scale != "return_range":
+            positive(self, "reward_scale")
         if not 0.0 <= self.discount < 1.0:
             raise UserError(f"--discount must lie in [0, 1), got {self.discount}")
         if any(width < 1 for width in self.hidden):
@@ -131,11 +151,17 @@ class Agent(ABC):
         self.noise = Streams(seeds, "agent/noise", self.device)
         self.actor_optimiser = self.optimiser([self.actor], config.actor_lr)
         self.updates = 0  # calls of `update` so far
-        self.variant = 0  # which of its kinds of update is under way; all of one kind do the same work
+        self.variant = 1  # which of its kinds of update is under way; all of one kind do the same work
 
     @property
     def stack(self) -> tuple[int]:
         return (len(self.seeds),)
+
+    @property
+    def rewards(self) -> RewardScale:
+        """How rewards look in training."""
+        assert self.config.reward_scale != "return_range", "a rule becomes a number before training"
+        return RewardScale(self.config.reward_scale, self.config.reward_bias)
 
     def new(self, module: nn.Module, name: str) -> None:
         """Draw a network's first weights from the streams `name/init`, and move it to the device."""
@@ -166,14 +192,19 @@ class Agent(ABC):
 
     # ---- updates -----------------------------------------------------------------------------------------
 
-    def update(self, batch: Batch) -> Metrics:
-        """One gradient step of everything that is due; metrics [seeds], still on the device."""
-        self.begin_update()
+    def update(self, batch: Batch, actor: bool = True) -> Metrics:
+        """One gradient step of everything that is due; metrics [seeds], still on the device.
+
+        With `actor=False` only the critics and what belongs to them: of several updates per environment step
+        the actor has fewer (RLPD, WSRL).
+        """
+        self.begin_update(actor)
         return self.learn(batch)
 
-    def begin_update(self) -> None:
+    def begin_update(self, actor: bool = True) -> None:
         """Count the update, and set what depends on the count: the host's part of `update`."""
         self.updates += 1
+        self.variant = int(actor)
 
     @abstractmethod
     def learn(self, batch: Batch) -> Metrics:
@@ -210,8 +241,38 @@ class Agent(ABC):
         return tensors | self.numbers()
 
     def tensors(self, k: int) -> dict[str, Tensor]:
-        """Seed k's networks and numbers, without the seed axis, on the CPU."""
-        return {name: value[k].detach().cpu().clone() for name, value in self.stacked().items()}
+        """Seed k's networks and numbers, of raw observations, without the seed axis, on the CPU."""
+        tensors = {name: value[k].detach().cpu().clone() for name, value in self.stacked().items()}
+        for first, mean, std in self._standardised():
+            weight, bias = f"{first}.weight", f"{first}.bias"
+            tensors[weight], tensors[bias] = fold_input(tensors[weight], tensors[bias], mean, std)
+        return tensors
+
+    def standardise(self, mean: Tensor, std: Tensor) -> None:
+        """Let all networks see observations as (o - mean) / std, both [observation]."""
+        for mlp in self._observing().values():
+            rest = mlp.in_features - self.observation_dim
+            mlp.standardise(
+                torch.cat([mean, mean.new_zeros(rest)]).to(self.device),
+                torch.cat([std, std.new_ones(rest)]).to(self.device),
+            )
+
+    def _observing(self) -> dict[str, StackedMLP]:
+        """The MLPs whose first inputs are the observation, by the prefix of their tensors."""
+        return {
+            f"{prefix}.{name}" if name else prefix: mlp
+            for prefix, module in self.modules().items()
+            for name, mlp in module.named_modules()
+            if isinstance(mlp, StackedMLP)
+        }
+
+    def _standardised(self) -> list[tuple[str, Tensor, Tensor]]:
+        """Name, mean and spread of the first affine map of every network that standardises, on the CPU."""
+        return [
+            (f"{prefix}.{mlp.first_affine}", mlp.input_mean.cpu(), mlp.input_std.cpu())
+            for prefix, mlp in self._observing().items()
+            if mlp.input_mean is not None and mlp.input_std is not None
+        ]
 
     @torch.no_grad()
     def load_tensors(self, stack: Sequence[Mapping[str, Tensor]]) -> None:
@@ -242,7 +303,10 @@ class Agent(ABC):
     def moments(self, k: int) -> dict[str, Tensor]:
         """What the optimisers remember of seed k, by name, on the CPU."""
         found = moments(self.optimisers(), self.parameter_names())
-        return {name: (x[k] if x.ndim else x).detach().cpu().clone() for name, x in found.items()}
+        own = {name: (x[k] if x.ndim else x).detach().cpu().clone() for name, x in found.items()}
+        for first, mean, std in self._standardised():
+            own |= fold_moments(own, first, mean, std)
+        return own
 
     def load_moments(self, stack: Sequence[Mapping[str, Tensor]]) -> None:
         """Take over what optimisers remember, one mapping per seed; see `smac.optim.load_moments`."""

@@ -119,8 +119,8 @@ class IQL(ActorCritic):
         values = self.values(batch.next_observations)
         return bellman_target(batch.rewards, batch.masks, values, 0.0, 0.0, self.config.discount)
 
-    def begin_update(self) -> None:
-        super().begin_update()
+    def begin_update(self, actor: bool = True) -> None:
+        super().begin_update(actor)
         if steps := self.config.actor_decay_steps:
             rate = self.config.actor_lr * cosine_decay(self.updates, steps)
             set_learning_rate(self.actor_optimiser, rate)

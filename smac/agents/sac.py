@@ -13,13 +13,15 @@ from smac.agents.base import ActorCritic, CriticConfig, Metrics, bellman_target,
 from smac.data.replay import Batch
 from smac.nets import TanhGaussianActor
 
+TEMPERATURE_FLOOR = 1e-6  # of a critic that is flat in the action
+
 
 @dataclass(frozen=True)
 class SACConfig(CriticConfig):
     temperature_lr: float = 3e-4
     """Adam's learning rate for the logarithm of the temperature."""
     initial_temperature: float = 1.0
-    """The entropy's weight at the start; a fine-tuned agent keeps its checkpoint's temperature."""
+    """The entropy's weight at the start of a training from nothing, and offline."""
     target_entropy: float | None = None
     """Entropy that the temperature aims at; minus the action dimension if not given."""
     backup_entropy: bool = False
@@ -28,6 +30,16 @@ class SACConfig(CriticConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         positive(self, "initial_temperature")
+
+
+def balance(q: Tensor, log_probs: Tensor) -> Tensor:
+    """The temperature at which Q and the entropy term weigh the same over the policy's actions, [...].
+
+    alpha = sqrt(E_s Var_a Q(s, a) / E_s Var_a log pi(a|s)), a ~ pi; q and log_probs [..., states, samples].
+    If pi = exp(Q / alpha) / Z it is that alpha; it exists for every actor that samples and every critic.
+    """
+    spread = q.var(-1).mean(-1) / log_probs.var(-1).mean(-1)
+    return spread.sqrt().clamp(min=TEMPERATURE_FLOOR)
 
 
 class SAC(ActorCritic):
@@ -94,11 +106,30 @@ class SAC(ActorCritic):
         """One step of critic, actor, temperature and targets."""
         critic_loss, metrics = self.critic_loss(batch)
         self._step(self.critic_optimiser, critic_loss)
-        actor_loss, log_probs, more = self.actor_loss(batch)
-        self._step(self.actor_optimiser, actor_loss)
-        metrics |= more
-        temperature_loss, more = self.temperature_loss(log_probs)
-        self._step(self.temperature_optimiser, temperature_loss)
-        metrics |= more
+        if self.variant:
+            actor_loss, log_probs, more = self.actor_loss(batch)
+            self._step(self.actor_optimiser, actor_loss)
+            metrics |= more
+            temperature_loss, more = self.temperature_loss(log_probs)
+            self._step(self.temperature_optimiser, temperature_loss)
+            metrics |= more
         self.update_targets()
         return metrics
+
+    # ---- temperature at the switch -----------------------------------------------------------------------
+
+    @torch.no_grad()
+    def set_temperature(self, value: Tensor | float) -> None:
+        """One temperature, or one per seed [seeds]; in place, so that recorded updates see it."""
+        self.log_alpha.copy_(torch.as_tensor(value, device=self.device).log().expand_as(self.log_alpha))
+
+    @torch.no_grad()
+    def balanced_temperature(self, observations: Tensor, noise: Tensor) -> Tensor:
+        """`balance` on some states [seeds, states, observation], [seeds].
+
+        noise [seeds, states * samples, action]: rows s * samples + i are sample i of state s.
+        """
+        samples = noise.shape[-2] // observations.shape[-2]
+        actions, log_probs = self.actor.sample(observations, noise)
+        q = self.climbed(self.critic(observations.repeat_interleave(samples, dim=-2), actions))
+        return balance(*(x.unflatten(-1, (-1, samples)) for x in (q, log_probs)))

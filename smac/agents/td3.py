@@ -21,6 +21,8 @@ from smac.agents.base import (
 from smac.data.replay import Batch
 from smac.nets import DeterministicActor
 
+ACTOR, TARGETS = 1, 2  # what an update may include beside the critics
+
 
 @dataclass(frozen=True)
 class TD3Config(CriticConfig):
@@ -65,6 +67,7 @@ class TD3(ActorCritic):
     ) -> None:
         super().__init__(config, observation_dim, action_dim, seeds, device)
         self.target_actor = deepcopy(self.actor).requires_grad_(False)
+        self.actor_turns = 0  # updates so far in which the actor could have been due
 
     def modules(self) -> dict[str, nn.Module]:
         return super().modules() | {"target_actor": self.target_actor}
@@ -103,17 +106,22 @@ class TD3(ActorCritic):
         super().update_targets()
         slow(self.target_actor, self.actor, self.config.target_rate)
 
-    def begin_update(self) -> None:
-        super().begin_update()
-        self.variant = int(self.updates % self.config.policy_delay == 0)  # 1: actor and targets are due
+    def begin_update(self, actor: bool = True) -> None:
+        """The delay counts critic updates for the targets, and turns of the actor for the actor."""
+        super().begin_update(actor)
+        self.actor_turns += actor
+        delay = self.config.policy_delay
+        actor_due = actor and self.actor_turns % delay == 0
+        self.variant = ACTOR * actor_due + TARGETS * (self.updates % delay == 0)
 
     def learn(self, batch: Batch) -> Metrics:
         """One step of the critics; every `policy_delay`-th time also of the actor and the targets."""
         critic_loss, metrics = self.critic_loss(batch)
         self._step(self.critic_optimiser, critic_loss)
-        if self.variant:
+        if self.variant & ACTOR:
             actor_loss, more = self.actor_loss(batch)
             self._step(self.actor_optimiser, actor_loss)
             metrics |= more
+        if self.variant & TARGETS:
             self.update_targets()
         return metrics

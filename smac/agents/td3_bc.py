@@ -1,7 +1,4 @@
-"""TD3+BC: TD3 whose actor also stays near the batch's actions (Fujimoto and Gu 2021), offline or online.
-
-The original also standardises observations; here networks see them as they are.
-"""
+"""TD3+BC: TD3 whose actor also stays near the batch's actions (Fujimoto and Gu 2021), offline or online."""
 
 from __future__ import annotations
 
@@ -16,6 +13,9 @@ from smac.data.replay import Batch
 
 @dataclass(frozen=True)
 class TD3BCConfig(TD3Config):
+    standardise_observations: bool = True
+    """Offline, networks see observations standardised by the dataset's statistics; checkpoints hold the same
+    networks of raw observations."""
     bc_alpha: float = 2.5
     """The actor climbs lambda Q with lambda = `bc_alpha` / mean |Q|, against its squared distance to the
     batch's actions."""

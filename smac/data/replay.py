@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smac.data.rewards import UNSCALED, RewardScale
 from smac.data.transitions import Transitions
 from smac.streams import Streams
 from smac.trees import read_tree, write_tree
@@ -41,12 +42,25 @@ class Batch:
 
 
 class OfflineData:
-    """A dataset on the device, or on disk. Every seed draws its own batches from the same transitions."""
+    """A dataset on the device, or on disk. Every seed draws its own batches from the same transitions.
+
+    `transitions` are in the task's rewards, batches in those of training: `rewards` of them, with returns of
+    `discount` and, where failing counts as failing for ever, `failure_reward` (see `monte_carlo_returns`).
+    """
 
     def __init__(
-        self, transitions: Transitions, seeds: Sequence[int], device: torch.device | str = "cpu"
+        self,
+        transitions: Transitions,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+        *,
+        rewards: RewardScale = UNSCALED,
+        discount: float = 0.99,
+        failure_reward: float | None = None,
     ) -> None:
         self.transitions = transitions.to(device)  # mapped ones stay where they are
+        self.rewards = rewards
+        self.mc_returns = rewards.returns(self.transitions, discount=discount, failure_reward=failure_reward)
         self.device = torch.device(device)
         self.stream = Streams(seeds, "data/batches", device)
         self.outcomes: Tensor | None = None  # [transitions]
@@ -63,9 +77,9 @@ class OfflineData:
             observations=data.observations[rows].to(self.device),
             actions=data.actions[rows].to(self.device),
             next_observations=data.next_observations[rows].to(self.device),
-            rewards=data.rewards[rows].to(self.device),
+            rewards=self.rewards(data.rewards[rows].to(self.device)),
             masks=data.masks[rows].to(self.device),
-            mc_returns=data.mc_returns[rows].to(self.device),
+            mc_returns=self.mc_returns[rows].to(self.device),
             outcomes=None if self.outcomes is None else self.outcomes[rows].to(self.device),
             scores=None if self.scores is None else self.scores[seed, index],
         )

@@ -67,19 +67,18 @@ def reach(env_id: str, observations: np.ndarray) -> np.ndarray:
 
 
 # Cal-QL (Nakamoto et al. 2023) for CQL and Cal-QL, WSRL (Zhou et al. 2025) for SAC, Kostrikov et al. (2022)
-# for IQL; their actor is 512 x 2 and their critics 512 x 3. Cal-QL and WSRL scale rewards to -5 and 5, ten
-# times ours
-_CONSERVATIVE = {"cql_alpha": 1.0, "actor_lr": 1e-4, "temperature_lr": 1e-4}
+# for IQL; their actor is 512 x 2 and their critics 512 x 3. Their rewards are -5 and 5, and the weights below
+# are for those
+_TENFOLD = {"reward_scale": 10.0, "reward_bias": 5.0}
+_CONSERVATIVE = {"cql_alpha": 1.0, "actor_lr": 1e-4, "temperature_lr": 1e-4} | _TENFOLD
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "all": {"hidden": (512, 512), "critic_hidden": (512, 512, 512)},
     "cql": _CONSERVATIVE,
     "cal_ql": _CONSERVATIVE,
-    "iql": {"expectile": 0.7, "inverse_temperature": 0.5},
+    "iql": {"expectile": 0.7, "inverse_temperature": 0.5} | _TENFOLD,
     # Observations differ in scale: without it no clone of the door demonstrations succeeded (results/binary)
     "bc": {"actor_layer_norm": True},
     "sac": {"actor_lr": 1e-4, "temperature_lr": 1e-4},
-    # At ten times this rate SMAC on pen loses a third of its successes within 1,500 steps; smac-study.md
-    "finetune": {"actor_lr": 1e-6},
 }
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from smac.tasks.task import Task
 
-# WSRL (Zhou et al. 2025) for CQL, Cal-QL and SAC, with 256 x 2 networks; Kostrikov et al. (2022) for IQL, who
-# also rescale rewards; Fujimoto and Gu (2021) for TD3+BC, who also standardise observations
+# WSRL (Zhou et al. 2025) for CQL, Cal-QL and SAC, with 256 x 2 networks; Kostrikov et al. (2022) for IQL;
+# Fujimoto and Gu (2021) for TD3+BC
 _CONSERVATIVE = {"cql_alpha": 5.0, "actor_lr": 1e-4, "temperature_lr": 1e-4}
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "all": {"hidden": (256, 256)},
     "cql": _CONSERVATIVE,
     "cal_ql": _CONSERVATIVE,
-    "iql": {"expectile": 0.7, "inverse_temperature": 3.0},
+    "iql": {"expectile": 0.7, "inverse_temperature": 3.0, "reward_scale": "return_range"},
     "td3_bc": {"bc_alpha": 2.5},
     "sac": {"actor_lr": 1e-4, "temperature_lr": 1e-4},
 }

@@ -27,7 +27,6 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "cal_ql": _CONSERVATIVE,
     "smac": {"temperature_lr": 1e-3, "diffusion_steps": 4_000, "diffusion_hidden": (64, 64)},
     "sac": {"temperature_lr": 1e-3},
-    "finetune": {"actor_lr": 1e-5},  # a hundredth of the critics': what keeps the switch from a drop
 }  # fmt: skip
 
 

@@ -82,8 +82,7 @@ class Task:
     minari: tuple[str, ...] = ()  # datasets of others, recorded in this environment
     # flat observations [T, obs] after steps 1 to T of one episode -> bool [T], for data without success
     solved: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
-    # algorithm ("all" for every one) -> fields of its configuration that this task wants otherwise;
-    # "finetune" has those of every online algorithm that starts from a checkpoint
+    # algorithm ("all" for every one) -> fields of its configuration that this task wants otherwise
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False, repr=False)
     # options of its own: name -> value -> the fields of Task that it changes
     options: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(

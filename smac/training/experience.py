@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from smac.data.replay import ReplayBuffer
+from smac.data.rewards import UNSCALED, RewardScale
 from smac.envs import make_env
 from smac.streams import Streams, derive_seed
 from smac.tasks import Task
@@ -98,8 +99,10 @@ class UniformActions:
 
 
 @torch.no_grad()
-def collect_step(explore: Explore, envs: OnlineEnvs, buffer: ReplayBuffer) -> None:
-    """One environment step per seed, with the actions that `explore` chooses."""
+def collect_step(
+    explore: Explore, envs: OnlineEnvs, buffer: ReplayBuffer, scale: RewardScale = UNSCALED
+) -> None:
+    """One environment step per seed, with the actions that `explore` chooses; rewards are stored scaled."""
     to = buffer.rewards.device
     observations = torch.from_numpy(envs.observations.copy()).to(to)
     actions = explore(observations)
@@ -108,6 +111,6 @@ def collect_step(explore: Explore, envs: OnlineEnvs, buffer: ReplayBuffer) -> No
         observations,
         actions,
         torch.from_numpy(nexts).to(to),
-        torch.from_numpy(rewards).to(to),
+        scale(torch.from_numpy(rewards).to(to)),
         torch.from_numpy(terminations).to(to),
     )

@@ -30,7 +30,7 @@ from smac.optim import single_optimisers
 from smac.streams import Streams
 from smac.training.state import restore, state_of
 
-Update = Callable[[Batch], Metrics]
+Update = Callable[..., Metrics]  # of a batch, and whether the actor has its turn
 UpdateMode = Literal["auto", "eager", "graph", "compile"]
 
 WARM_UP = 3  # eager updates before one is recorded, as torch's documentation of CUDA graphs does it
@@ -134,8 +134,8 @@ class GraphedUpdate:
         for optimiser in torch_optimisers(agent):
             optimiser.register_load_state_dict_post_hook(self.forget)
 
-    def __call__(self, batch: Batch) -> Metrics:
-        self.agent.begin_update()
+    def __call__(self, batch: Batch, actor: bool = True) -> Metrics:
+        self.agent.begin_update(actor)
         key = (self.agent.variant, *shapes(batch))
         if key not in self.recordings:
             if self.warm[key] < WARM_UP:
@@ -249,8 +249,8 @@ class CompiledUpdate:
         agent._step = torch.compiler.disable(agent._step)  # type: ignore[method-assign]
         self.learn = torch.compile(self._learn, backend=backend)
 
-    def __call__(self, batch: Batch) -> Metrics:
-        self.agent.begin_update()
+    def __call__(self, batch: Batch, actor: bool = True) -> Metrics:
+        self.agent.begin_update(actor)
         streams, variant = self.agent.noise, self.agent.variant
         if variant not in self.draws:
             self.draws[variant] = self.draws_of(batch)

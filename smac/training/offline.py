@@ -11,7 +11,7 @@ import torch
 from smac.agents.base import Agent
 from smac.agents.smac import SMAC
 from smac.data.replay import Batch, OfflineData
-from smac.data.transitions import outcomes
+from smac.data.transitions import Transitions, outcomes
 from smac.diffusion import DiffusionTrainer
 from smac.tasks import Task
 from smac.training.fast import fast_update
@@ -19,6 +19,7 @@ from smac.training.metrics import RunningMeans
 from smac.training.recorder import Recorder, Schedule
 from smac.training.run import Run
 
+STD_FLOOR = 1e-3  # added to the spread of observations (Fujimoto and Gu 2021)
 SCORE_BATCH = 16_384  # rows per pass when the dataset's scores are cached
 
 
@@ -32,6 +33,8 @@ class OfflineOptions(Schedule):
 
 def pretrain(run: Run, task: Task, agent: Agent, data: OfflineData, options: OfflineOptions) -> None:
     """Train `agent` on `data` and write `seed-*/offline.safetensors`."""
+    if agent.config.standardise_observations:
+        agent.standardise(*observation_statistics(data.transitions))
     if isinstance(agent, SMAC):
         train_diffusion(run, task, agent, data, options)
     recorder = Recorder(run, task, agent, "offline", options.steps, options, {"data": data})
@@ -44,6 +47,12 @@ def pretrain(run: Run, task: Task, agent: Agent, data: OfflineData, options: Off
         recorder.add(update(batch))
         recorder.after(step, partial(diagnostics, agent, batch))
     recorder.finish()
+
+
+def observation_statistics(transitions: Transitions) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and spread of the observations, [observation] each, as TD3+BC has them."""
+    observations = transitions.observations
+    return observations.mean(0), observations.std(0) + STD_FLOOR
 
 
 def diagnostics(agent: Agent, batch: Batch) -> dict[str, np.ndarray]:

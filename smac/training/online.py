@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
+from torch import Tensor
 
 from smac.agents.base import Agent
+from smac.agents.sac import SAC
 from smac.checkpoint import Checkpoint
 from smac.data.replay import Batch, OfflineData, ReplayBuffer
 from smac.errors import UserError
@@ -19,7 +24,7 @@ from smac.training.fast import fast_update
 from smac.training.recorder import Recorder, Schedule
 from smac.training.run import Run
 from smac.training.summary import summarise
-from smac.training.switch import Momenta, switch
+from smac.training.switch import OptimiserState, TemperatureRule, balance_temperature, switch
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,15 @@ class OnlineOptions(Schedule):
     steps: int = 10_000
     """Environment steps, per seed."""
     updates_per_step: int = 1
-    """Gradient steps per environment step."""
+    """Updates of the critics per environment step."""
+    actor_updates_per_step: int = 1
+    """The actor (and its temperature) is updated in the last of these alone, as in RLPD and WSRL."""
+    learning_starts: int | None = None
+    """Transitions in the buffer before the first update; default: as many as one full episode has, but at
+    most a tenth of the run."""
     warmup_steps: int = 0
-    """Environment steps before the first update: with the checkpoint's policy (WSRL), or, without a
-    checkpoint, with uniform actions."""
+    """Environment steps without an update, and in a training from nothing with uniform actions; after a
+    switch the checkpoint's policy plays (WSRL)."""
     offline_ratio: float = 0.0
     """Share of every batch that is drawn from the offline dataset: 0 in SMAC's paper, 0.5 in RLPD. In our
     runs a half took most of the drop of SMAC's checkpoints away, not that of all methods'."""
@@ -47,6 +57,22 @@ class OnlineOptions(Schedule):
         super().__post_init__()
         if not 0.0 <= self.offline_ratio < 1.0:
             raise UserError(f"--offline-ratio must lie in [0, 1), got {self.offline_ratio}")
+        if self.actor_updates_per_step > self.updates_per_step:
+            raise UserError(
+                f"--actor-updates-per-step {self.actor_updates_per_step} exceeds --updates-per-step "
+                f"{self.updates_per_step}: each of them is one of those"
+            )
+        for name in ("learning_starts", "warmup_steps"):
+            if (getattr(self, name) or 0) > self.steps:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option} {getattr(self, name)} leaves no update in --steps {self.steps}")
+
+    def first_update(self, horizon: int) -> int:
+        """The environment step after which the first update is taken; `horizon` is that of an episode."""
+        starts = self.learning_starts
+        if starts is None:
+            starts = min(horizon, self.steps // 10)
+        return max(1, starts, self.warmup_steps + 1)
 
 
 @dataclass(frozen=True)
@@ -57,8 +83,29 @@ class FinetuneOptions(OnlineOptions):
     """Environment steps after the switch within which its dip is measured."""
     initialise_critic: bool = False
     """Begin with new critics if the checkpoint has none, as after behaviour cloning."""
-    momenta: Momenta = "reset"
-    """What the optimisers remember at the switch: nothing, or the checkpoint's moments (`keep`)."""
+    optimiser_state: Annotated[OptimiserState, tyro.conf.arg(aliases=["--momenta"])] = "keep"
+    """What the optimisers remember at the switch: the checkpoint's moments, or nothing (`reset`)."""
+    temperature_at_switch: TemperatureRule = "entropy"
+    """SAC's temperature before its first update, by one rule for all methods. `entropy`: at which the entropy
+    term and Q spread equally over the policy's actions, on states of its first episodes; `learned`: the
+    checkpoint's own, which IQL and TD3+BC have none of; or a number."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rule = self.temperature_at_switch
+        if isinstance(rule, float | int) and not 0.0 < rule < math.inf:
+            raise UserError(f"--temperature-at-switch must be positive, got {rule}")
+
+
+def carry_over(agent: Agent, checkpoints: Sequence[Checkpoint], options: FinetuneOptions) -> None:
+    """The switch as the options say; UserError if the checkpoints do not fit the agent."""
+    switch(
+        agent,
+        checkpoints,
+        initialise_critic=options.initialise_critic,
+        optimiser_state=options.optimiser_state,
+        temperature=options.temperature_at_switch,
+    )
 
 
 def finetune(
@@ -74,14 +121,19 @@ def finetune(
     Writes `seed-*/offline` (a copy of the checkpoint), `online`, and the trajectory between them. The first
     row of metrics.csv, step 0, is the checkpoint as it came. `offline` holds the data of `offline_ratio`.
     """
-    switch(agent, checkpoints, initialise_critic=options.initialise_critic, momenta=options.momenta)
+    carry_over(agent, checkpoints, options)
     for seed, checkpoint in zip(agent.seeds, checkpoints, strict=True):
         write_atomically(run.checkpoint_path(seed, "offline"), partial(shutil.copyfile, checkpoint.path))
     history = [
         [*c.description.history, {k: v for k, v in asdict(c.description).items() if k != "history"}]
         for c in checkpoints
     ]
-    interact(run, task, agent, options, offline, agent.explore, {}, history, options.dip_within)
+    before_learning = None
+    if isinstance(agent, SAC) and options.temperature_at_switch == "entropy":
+        before_learning = partial(balance_temperature, agent)
+    interact(
+        run, task, agent, options, offline, agent.explore, {}, history, options.dip_within, before_learning
+    )
 
 
 def train(
@@ -102,25 +154,37 @@ def interact(
     parts: dict[str, Any],
     history: Sequence[list[dict[str, Any]]] = (),
     dip_within: int | None = None,
+    before_learning: Callable[[Tensor], None] | None = None,
 ) -> None:
-    """Environment steps and updates in turn; `first` chooses the actions of the warm-up."""
+    """Environment steps and updates in turn; `first` chooses the actions of the warm-up.
+
+    `before_learning` is called once, before the first update, with the observations [seeds, n, observation]
+    of the experience so far.
+    """
     envs = OnlineEnvs(task, agent.seeds)
     buffer = ReplayBuffer(
         agent.seeds, min(options.buffer_size, options.steps), agent.observation_dim, agent.action_dim,
         agent.device, run.replay_folder,
     )  # fmt: skip
-    sample, fresh_rows = batches(agent.config.batch_size, options.offline_ratio, buffer, offline)
+    sample = batches(agent.config.batch_size, options.offline_ratio, buffer, offline)
     parts = parts | {"envs": envs, "buffer": buffer} | ({"offline": offline} if offline else {})
     recorder = Recorder(run, task, agent, "online", options.steps, options, parts, history)
     start = recorder.start()
     if start == 0:
         recorder.evaluate(0)
-    update = fast_update(agent, options.updates)
+    update, first_update = fast_update(agent, options.updates), options.first_update(task.horizon)
+    critics_alone = options.updates_per_step - options.actor_updates_per_step
     for step in range(start + 1, options.steps + 1):
-        collect_step(first if step <= options.warmup_steps else agent.explore, envs, buffer)
-        if step > options.warmup_steps and len(buffer) >= fresh_rows:
-            for _ in range(options.updates_per_step):
-                recorder.add(update(sample()))
+        explore = first if step <= options.warmup_steps else agent.explore
+        collect_step(explore, envs, buffer, agent.rewards)
+        if step == first_update:
+            if before_learning:
+                before_learning(buffer.observations[:, : len(buffer)])
+            if isinstance(agent, SAC):
+                recorder.add({"switch/temperature": agent.log_alpha.detach().exp()})
+        if step >= first_update:
+            for i in range(options.updates_per_step):
+                recorder.add(update(sample(), actor=i >= critics_alone))
         recorder.after(step, envs.take_finished)
     recorder.finish(summarise(run.rows, dip_within=dip_within))
     envs.close()
@@ -128,14 +192,14 @@ def interact(
 
 def batches(
     size: int, offline_ratio: float, buffer: ReplayBuffer, offline: OfflineData | None
-) -> tuple[Callable[[], Batch], int]:
-    """How to draw a batch of `size` rows, and how many of them are the agent's own experience."""
+) -> Callable[[], Batch]:
+    """How to draw a batch of `size` rows, some of them from the dataset."""
     old = offline_rows(size, offline_ratio)
     if old == 0:
-        return lambda: buffer.sample(size), size
+        return lambda: buffer.sample(size)
     if offline is None:
         raise UserError("--offline-ratio needs an offline dataset: name one with --dataset")
-    return lambda: buffer.sample(size - old).joined(offline.sample(old)), size - old
+    return lambda: buffer.sample(size - old).joined(offline.sample(old))
 
 
 def offline_rows(size: int, offline_ratio: float) -> int:

@@ -26,6 +26,7 @@ MAY_BE_ZERO = (
     "trajectory_every",
     "save_every",
     "warmup_steps",
+    "learning_starts",
     "initialise_critic",
     "offline_ratio",
 )

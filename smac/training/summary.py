@@ -20,7 +20,8 @@ def summarise(rows: Sequence[Row], *, dip_within: int | None) -> dict[str, dict[
     the switch minus the worst evaluation of the first `dip_within` steps; `switch/evaluated_every`: the
     longest time between two evaluations, as a shorter dip may not be seen;
     `switch/recovery_steps`: steps until the score is back, absent if it never is; `switch/gain`: the last
-    score minus that at the switch. Without `dip_within` there was no switch.
+    score minus that at the switch; `switch/temperature`: SAC's before its first update. Without
+    `dip_within` there was no switch.
     """
     seeds = sorted({row["seed"] for row in rows if row["phase"] == "online"}, key=int)
     return {seed: _numbers([r for r in rows if r["seed"] == seed], dip_within) for seed in seeds}
@@ -36,6 +37,9 @@ def _numbers(rows: Sequence[Row], dip_within: int | None) -> dict[str, float]:
         steps, values = curve(rows, metric)
         if len(steps) > 1:
             numbers[name] = regret(steps, values)
+    _, temperatures = curve(rows, "switch/temperature")
+    if len(temperatures):
+        numbers["switch/temperature"] = float(temperatures[0])
     steps, scores = curve(rows, "eval/score")
     if len(steps) > 1 and dip_within is not None:
         numbers["switch/dip"] = switch_dip(steps, scores, dip_within)

@@ -149,9 +149,9 @@ def test_the_switch_converts_checkpoints_and_may_be_repeated(tmp_path):
     save_checkpoint(path, source.tensors(0), describe(source, task, "offline", step=4, k=0))
     checkpoint: Checkpoint = load_checkpoint(path)
     agent = toy_agent("td3", [0])
-    switch(agent, [checkpoint])
+    switch(agent, [checkpoint], optimiser_state="reset")
     once = agent.tensors(0)
-    switch(agent, [checkpoint])
+    switch(agent, [checkpoint], optimiser_state="reset")
     assert_same_tensors(agent.tensors(0), once)
     observations = random_batch([0]).observations
     assert observations.shape[-1] == OBS

@@ -144,7 +144,7 @@ def online_agent(seeds=(0,)):
 def test_the_switch_carries_actor_critics_targets_and_temperature(offline):
     checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
     agent = online_agent()
-    switch(agent, [checkpoint])
+    switch(agent, [checkpoint], optimiser_state="reset")
     own = agent.tensors(0)
     assert_same_tensors(own, {name: checkpoint.tensors[name] for name in own})
     assert not any(agent.actor_optimiser.state.values())  # optimisers start afresh
@@ -182,11 +182,11 @@ def test_warm_up_plays_the_frozen_policy(offline, tmp_path):
     assert_same_tensors(own, {name: checkpoint.tensors[name] for name in own})
 
 
-def test_momenta_are_kept_on_request_and_change_the_first_step(offline):
+def test_the_switch_continues_the_optimisers_unless_they_are_reset(offline):
     checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
     kept, fresh = online_agent(), online_agent()
-    switch(kept, [checkpoint], momenta="keep")
-    switch(fresh, [checkpoint])
+    switch(kept, [checkpoint])
+    switch(fresh, [checkpoint], optimiser_state="reset")
     weight = kept.critic.net.hidden[1].weight
     state = kept.critic_optimiser.state[weight]
     assert state["step"] == 6
@@ -202,13 +202,13 @@ def test_momenta_are_kept_on_request_and_change_the_first_step(offline):
     assert moved[0] < 0.8 * moved[1]
 
 
-def test_a_checkpoint_of_the_trajectory_has_no_momenta_to_keep(offline, tmp_path):
+def test_a_checkpoint_of_the_trajectory_has_no_optimiser_state_to_keep(offline, tmp_path):
     checkpoint = load_checkpoint(offline / "seed-0" / "offline.safetensors")
     finetune(Run(tmp_path / "run", {}), TASK, online_agent(), [checkpoint], ONLINE)
     middle = load_checkpoint(tmp_path / "run" / "seed-0" / "trajectory" / "step-00000020.safetensors")
-    switch(online_agent(), [middle])
-    with pytest.raises(UserError, match="holds no moments"):
-        switch(online_agent(), [middle], momenta="keep")
+    switch(online_agent(), [middle], optimiser_state="reset")
+    with pytest.raises(UserError, match="holds no state of its optimisers"):
+        switch(online_agent(), [middle])
 
 
 def test_offline_ratio_is_the_share_of_the_dataset_in_every_batch():
@@ -217,17 +217,15 @@ def test_offline_ratio_is_the_share_of_the_dataset_in_every_batch():
     for t in range(30):
         x = torch.full((2, 3), float(1000 + t))
         buffer.add(x, x[:, :2] * 0, x, torch.zeros(2), torch.tensor([True, False]))
-    sample, fresh = batches(16, 0.25, buffer, data)
-    batch = sample()
+    batch = batches(16, 0.25, buffer, data)()
     own = batch.observations[..., 0] >= 1000
-    assert fresh == 12
     assert own.sum(-1).tolist() == [12, 12]
     assert own[:, :12].all()
     assert batch.rewards[:, :12].eq(0).all()
     assert batch.rewards[:, 12:].eq(-1).all()
     assert batch.masks[0, :12].eq(0).all()
     assert batch.masks[0, 12:].eq(1).all()
-    assert batches(16, 0.0, buffer, None)[1] == 16
+    assert batches(16, 0.0, buffer, None)().rewards.shape == (2, 16)
     with pytest.raises(UserError, match="needs an offline dataset"):
         batches(16, 0.5, buffer, None)
     with pytest.raises(UserError, match="leaves no row"):
