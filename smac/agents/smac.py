@@ -49,6 +49,7 @@ PAPER: Mapping[str, Any] = {
     "sigma": 0.5,
     "score_network": "residual",
     "optimiser": "muon",
+    "layer_norm": False,  # as in SAC; with it the critic's action gradient hardly turns to the score
 }
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from smac.agents.base import Agent
+from smac.agents.convert import part
 from smac.agents.smac import SMAC
+from smac.checkpoint import load_checkpoint
 from smac.data.replay import Batch, OfflineData
 from smac.data.transitions import Transitions, outcomes
 from smac.diffusion import DiffusionTrainer
+from smac.errors import UserError
 from smac.tasks import Task
 from smac.training.fast import fast_update
 from smac.training.metrics import RunningMeans
@@ -29,6 +33,9 @@ class OfflineOptions(Schedule):
 
     steps: int = 20_000
     """Gradient steps of the agent."""
+    score_from: Path | None = None
+    """SMAC: take the diffusion model from this run directory of the same seeds and data, instead of training
+    one; for comparisons that differ in other things."""
 
 
 def pretrain(run: Run, task: Task, agent: Agent, data: OfflineData, options: OfflineOptions) -> None:
@@ -64,6 +71,9 @@ def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, option
     config, transitions = agent.config, data.transitions
     data.outcomes = outcomes(config.outcome, transitions, horizon=task.horizon)
     agent.query_outcome = float(torch.quantile(data.outcomes, config.outcome_quantile))
+    if options.score_from is not None:
+        take_diffusion(agent, options.score_from)
+        return
     agent.diffusion.set_statistics(transitions.actions, data.outcomes)
     trainer = DiffusionTrainer(
         agent.diffusion.requires_grad_(True),
@@ -87,6 +97,19 @@ def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, option
         if options.save_every and step % options.save_every == 0:
             run.save("diffusion", step, parts)
         run.progress("diffusion", step, config.diffusion_steps)
+
+
+@torch.no_grad()
+def take_diffusion(agent: SMAC, directory: Path) -> None:
+    """The frozen diffusion models of a finished run, seed by seed; UserError if they are not of this kind."""
+    own = agent.diffusion.state_dict()
+    for k, seed in enumerate(agent.seeds):
+        path = directory / f"seed-{seed}" / "offline.safetensors"
+        found = part(load_checkpoint(path).tensors, "diffusion.")
+        if {n: x.shape for n, x in found.items()} != {n: x.shape[1:] for n, x in own.items()}:
+            raise UserError(f"{path}: its diffusion model is not of the kind that the options ask for")
+        for name, tensor in found.items():
+            own[name][k].copy_(tensor)
 
 
 def dataset_scores(agent: SMAC, data: OfflineData) -> torch.Tensor:

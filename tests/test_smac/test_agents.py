@@ -1,6 +1,8 @@
 """The losses have the right value, gradient and sign."""
 
 import dataclasses
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from support import ACT, OBS, SMALL, assert_same_tensors, random_batch, toy_agen
 from smac.agents import AGENTS
 from smac.agents.base import bellman_target
 from smac.agents.sac import SAC, SACConfig
-from smac.agents.smac import SMAC, SMACConfig, action_gradient, matching_points, score_matching_loss
+from smac.agents.smac import PAPER, SMAC, SMACConfig, action_gradient, matching_points, score_matching_loss
 from smac.data.replay import Batch, OfflineData
 from smac.errors import UserError
 from smac.nets import CriticEnsemble, initialise
@@ -262,6 +264,83 @@ def test_cached_scores_equal_fresh_ones():
     batch = data.sample(16)
     fresh = agent.score(batch.observations, batch.actions, batch.outcomes)
     torch.testing.assert_close(batch.scores, fresh, atol=1e-4, rtol=1e-4)
+
+
+class KnownScore(torch.nn.Module):
+    """In the place of a diffusion model: the exact score of actions ~ N((s, -s) / 2, 0.4^2)."""
+
+    def score(self, observations, actions, outcomes, sigma):
+        centre = torch.cat([observations, -observations], -1) / 2
+        return (centre - actions) / 0.4**2
+
+
+def matched_agent(tau: str, steps: int = 300) -> SMAC:
+    """`paper` with a known score, trained by L_SM alone."""
+    options = dict(PAPER) | {"tau": tau, "initial_tau": 0.0 if tau == "free" else 0.1, "optimiser": "adam"}
+    config = SMACConfig(hidden=(64, 64), critic_lr=1e-2, ensemble=1, diffusion_hidden=(8,), **options)
+    agent = SMAC(config, 1, 2, [0])
+    agent.diffusion, draws = KnownScore(), Streams([0], "toy")
+    with torch.no_grad():  # so that Q flat with tau = 0 is not where it begins
+        agent.critic.net.head.weight.mul_(10.0)
+    for _ in range(steps):
+        s = 2 * draws.uniform(64, 1) - 1
+        loss, _ = agent.matching_loss(Batch(s, s.expand(-1, -1, 2), s, s[..., 0], s[..., 0]))
+        agent._step(agent.critic_optimiser, loss)
+    return agent
+
+
+def test_the_papers_loss_makes_the_action_gradient_parallel_to_the_score():
+    """alpha is free: the sign is open, the direction is not, anywhere in the box."""
+    agent, draws = matched_agent("free"), Streams([1], "test")
+    s, a = 2 * draws.uniform(2000, 1) - 1, 2 * draws.uniform(2000, 2) - 1
+    gradient = action_gradient(agent.critic, s, a).detach()
+    score = agent.score(s, a, None).unsqueeze(-3).expand_as(gradient)
+    assert torch.nn.functional.cosine_similarity(gradient, score, dim=-1).abs().mean() > 0.95
+    assert gradient.norm(dim=-1).mean() > 0.01  # it did not switch itself off
+
+
+def test_the_papers_loss_with_a_positive_factor_points_to_the_mode():
+    agent = matched_agent("positive")
+    axis = torch.linspace(-1, 1, 41)
+    grid = torch.cartesian_prod(axis, axis).unsqueeze(0)
+    for state in (-0.8, 0.0, 0.8):
+        q = agent.critic(torch.full((1, len(grid[0]), 1), state), grid).mean((0, 1))
+        best = grid[0, q.argmax()]
+        assert best.tolist() == pytest.approx([state / 2, -state / 2], abs=0.15)
+
+
+def test_the_papers_actions_are_half_uniform_and_half_the_policys(monkeypatch):
+    """B(A): no data action, 32 rows over the whole box, 32 at the policy's narrow distribution."""
+    agent = SMAC(
+        SMACConfig(**SMALL | {"batch_size": 64}, **PAPER, diffusion_hidden=(16, 16)), OBS, ACT, [0, 1]
+    )
+    with torch.no_grad():
+        agent.actor.net.head.weight.zero_()
+        agent.actor.net.head.bias.copy_(torch.tensor([0.5, 0.5, -6.0, -6.0]).expand(2, 4))
+    asked = []
+    score = agent.score
+    monkeypatch.setattr(agent, "score", lambda s, a, w: asked.append(a) or score(s, a, w))
+    batch = random_batch([0, 1], size=64)
+    agent.matching_loss(replace(batch, scores=None))
+    uniform, policy = asked
+    assert uniform.shape == policy.shape == (2, 32, ACT)
+    torch.testing.assert_close(policy, torch.full_like(policy, math.tanh(0.5)), atol=0.01, rtol=0)
+    assert uniform.abs().max() <= 1.0
+    many = agent.actions_at("uniform", random_batch([0, 1], size=20_000))
+    assert many.mean().item() == pytest.approx(0.0, abs=0.01)
+    assert many.std().item() == pytest.approx(1 / math.sqrt(3), abs=0.01)
+
+
+def test_a_free_factor_needs_the_papers_form():
+    with pytest.raises(UserError, match="--tau free needs --form paper"):
+        SMACConfig(tau="free", form="normalised")
+    free = SMAC(SMACConfig(**SMALL, tau="free", form="paper", initial_tau=0.0), OBS, ACT, [0])
+    tau = free.tau(100 * random_batch([0], size=200).observations)
+    assert tau.min() < 0 < tau.max()
+
+
+def test_tau_of_an_older_checkpoint_keeps_its_meaning():
+    assert SMACConfig(tau="state").tau == "positive"
 
 
 def test_smac_tau_stays_positive():

@@ -45,11 +45,11 @@ class Fuse:
     def attach(self, thing) -> None:
         update = thing.update
 
-        def fused(*args):
+        def fused(*args, **kwargs):
             self.left -= 1
             if self.left < 0:
                 raise KilledError
-            return update(*args)
+            return update(*args, **kwargs)
 
         thing.update = fused
 
@@ -107,10 +107,10 @@ def test_kill_and_resume_while_the_diffusion_model_trains(whole, tmp_path, monke
 
     plain, calls = DiffusionTrainer.update, iter(range(100))
 
-    def fused(self, *args):
+    def fused(self, *args, **kwargs):
         if next(calls) == 9:
             raise KilledError
-        return plain(self, *args)
+        return plain(self, *args, **kwargs)
 
     monkeypatch.setattr(DiffusionTrainer, "update", fused)
     with pytest.raises(KilledError):

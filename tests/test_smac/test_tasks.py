@@ -63,16 +63,6 @@ def test_defaults_name_fields_of_the_algorithms(name):
             assert getattr(config, key) == value
 
 
-def test_an_actor_is_slower_after_a_switch_than_from_nothing():
-    for name in ("pointmaze-umaze", "pen-binary"):
-        task = get_task(name)
-        for algorithm in ("sac", "td3", "td3_bc"):
-            from_nothing = default_config(algorithm, task)
-            after = default_config(algorithm, task, finetuned=True)
-            assert after.actor_lr == task.defaults["finetune"]["actor_lr"] < from_nothing.actor_lr / 50
-            assert after.critic_lr == from_nothing.critic_lr
-
-
 def test_score_and_margin():
     task = get_task("door-binary")
     assert task.score(task.random_return) == 0.0
