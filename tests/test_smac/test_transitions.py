@@ -92,6 +92,7 @@ def test_outcomes():
     data = batch()
     assert outcomes("return_to_go", data, horizon=10) is data.mc_returns
     assert outcomes("success", data, horizon=10).tolist() == [1, 1, 1, 0, 0]
+    assert outcomes("trajectory_return", data, horizon=10).tolist() == [-2, -2, -2, -2, -2]
     average = outcomes("average_return_to_go", data, horizon=10)
     torch.testing.assert_close(average, torch.tensor([-2 / 10, -1 / 9, 0.0, -2 / 10, -1 / 9]))
     short = outcomes("average_return_to_go", data, horizon=2)  # the longest episode has 3 steps
