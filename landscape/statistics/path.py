@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.statistics.bounds import (
+from landscape.statistics.numbers import PathNumbers, inside, path_numbers
+from landscape.statistics.valley import CrossfitValley, crossfit, width_and_area
+from smac.errors import UserError
+from smac.statistics.bounds import (
     Interval,
     pointwise,
     resampling_weights,
     simultaneous,
     verdict,
 )
-from landscape.statistics.contrasts import Array, families
-from landscape.statistics.monotonicity import monotone_p_value, trend_p_value
-from landscape.statistics.numbers import PathNumbers, inside, path_numbers
-from landscape.statistics.results import Result
-from landscape.statistics.valley import CrossfitValley, crossfit, width_and_area
-from smac.errors import UserError
+from smac.statistics.contrasts import Array, families
+from smac.statistics.monotonicity import monotone_p_value, trend_p_value
+from smac.statistics.results import Result
 
 Limits = tuple[tuple[float, float], ...]
 
