@@ -42,7 +42,7 @@ def test_a_constant_truth_has_no_dip(kind, evaluations, episodes):
 @pytest.mark.parametrize("kind", ["success", "gaussian"])
 @pytest.mark.parametrize(("evaluations", "episodes"), SIZES)
 def test_a_dip_of_three_tenths_is_found_in_most_samples(kind, evaluations, episodes):
-    """The start is 0.6 and the first evaluation after it 0.3; then half of what is left comes back each time."""
+    """From 0.6 to 0.3 at once; then half of what is left comes back from evaluation to evaluation."""
     means = 0.6 - 0.3 * 0.5 ** np.arange(-1, evaluations - 1)
     means[0] = 0.6
     found = intervals(played(kind, means, episodes, samples=200))
