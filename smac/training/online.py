@@ -122,7 +122,7 @@ def interact(
             for _ in range(options.updates_per_step):
                 recorder.add(update(sample()))
         recorder.after(step, envs.take_finished)
-    recorder.finish(summarise(run.rows, dip_within=dip_within))
+    recorder.finish(summarise(run.rows, dip_within=dip_within, evaluations=run.evaluations))
     envs.close()
 
 

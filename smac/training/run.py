@@ -1,4 +1,4 @@
-"""A run directory: config.json, metrics.csv, evaluations.npz, progress.json, a folder of checkpoints per seed.
+"""A run directory: config.json, metrics.csv, evaluations.npz, progress.json, a checkpoint folder per seed.
 
 While a run is going it also holds its state, from which a killed run continues bit for bit.
 """
