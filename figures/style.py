@@ -94,7 +94,17 @@ PALETTE: dict[str, Look] = {
     "bc": Look("BC", "#7a7a7a", "v", (1.2, 2)),
 }
 
-VERDICT_COLORS = {"connected": "#00663f", "valley": "#a3260c", "undecided": "#5c5c5c"}
+VERDICT_COLORS = {
+    "connected": "#00663f", "valley": "#a3260c", "undecided": "#5c5c5c",
+    "monotone": "#00663f", "not monotone": "#a3260c",
+}  # fmt: skip
+
+
+def monotone_words(verdict: str, *, falls: bool = False) -> str:
+    """The verdict on monotonicity where it stands beside that on the valley."""
+    if verdict == "undecided":
+        return "monotone undecided"
+    return f"{verdict}, falls" if falls and verdict == "not monotone" else verdict
 
 
 def look(algorithm: str) -> Look:

@@ -22,7 +22,9 @@ def paths_still(report: Report) -> Figure:
     limits, look = y_limits([panel for _, group in groups for panel in group]), looks(report)
     width = 7.0 if columns > 2 else 2.9 * columns
     with paper():
-        fig = Figure(figsize=(width, (0.85 * width / columns + 0.4) * len(rows) + 0.25), layout="constrained")
+        fig = Figure(
+            figsize=(width, (0.85 * width / columns + 0.52) * len(rows) + 0.25), layout="constrained"
+        )
         axes = fig.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
         for line, ((name, row), many) in enumerate(zip(rows, axes, strict=True)):
             for k, ax in enumerate(many):
@@ -79,9 +81,9 @@ def _draw(ax: Axes, panel: Panel, look: Look, above: str) -> None:
         "fontsize": 7,
         "parse_math": False,
     }
-    color = VERDICT_COLORS[panel.verdict]
-    ax.text(0, 1.03, f"{above}{panel.title}\n", **words)
-    ax.text(0, 1.03, panel.verdict, fontweight="bold", color=color, **words)
+    ax.text(0, 1.03, f"{above}{panel.title}\n\n", **words)
+    for text, verdict in ((f"{panel.verdict}\n", panel.verdict), (panel.monotone_words, panel.monotone)):
+        ax.text(0, 1.03, text, fontweight="bold", color=VERDICT_COLORS[verdict], **words)
     depth = panel.depth.replace(" [", "\n[")
     ax.text(
         0.5, 0.02, depth, transform=ax.transAxes, ha="center", va="bottom", fontsize=6, color=INK,

@@ -44,7 +44,7 @@ from landscape.statistics.numbers import (
     path_numbers,
     relative_depth,
 )
-from landscape.statistics.path import Limits, PathReport, analyse_path, sentence
+from landscape.statistics.path import Limits, PathReport, analyse_path, falls, monotone_sentence, sentence
 from landscape.statistics.seeds import Aggregate, Profile, Strata, aggregate, iqm, profile, wilson
 from landscape.statistics.truths import TRUTHS, Gaussian, SuccessOrFailure, Truth
 from landscape.statistics.valley import SPLITS, CrossfitValley, crossfit, crossfit_valley, width_and_area
@@ -97,6 +97,7 @@ __all__ = [
     "crossfit",
     "crossfit_valley",
     "drawdown",
+    "falls",
     "families",
     "holm",
     "improvement",
@@ -104,6 +105,7 @@ __all__ = [
     "inside",
     "iqm",
     "monotone_p_value",
+    "monotone_sentence",
     "over_runs",
     "path_numbers",
     "permutation_p_value",

@@ -17,9 +17,12 @@ from landscape.statistics.seeds import Aggregate, aggregate
 from smac.errors import UserError
 from smac.statistics.bounds import Bounds, Interval, resampling_weights, verdict
 from smac.statistics.contrasts import Array, families
+from smac.statistics.curve import MONOTONE, NOT_MONOTONE, UNDECIDED
 from smac.statistics.monotonicity import drawdown
 from smac.statistics.results import Result
 from smac.statistics.runs import over_runs
+
+VERDICTS, MONOTONES = ("connected", "valley", "undecided"), (MONOTONE, NOT_MONOTONE, UNDECIDED)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,10 @@ class MethodReport(Result):
     """If undecided: how many more training runs would decide it (rough); None if no number is known to."""
     verdicts: Mapping[str, int]
     """Runs by the verdict on their own path, against all of their own episodes."""
+    monotone: str
+    """monotone | not monotone | undecided, for DD of the mean path against the margin."""
+    monotones: Mapping[str, int]
+    """Runs by the verdict on whether their own path is monotone, against all of their own episodes."""
     run_V: tuple[float, ...]
     """Cross-fitted valley depth of every run; nan with one episode."""
     run_DD: tuple[float, ...]
@@ -108,6 +115,7 @@ def analyse_seeds(
     means = R.mean(axis=(0, 2))
     width = math.inf if silent else bound(np.eye(points)).half_width
     found = verdict(depth["V"], margin)
+    rising = verdict(depth["DD"], margin, MONOTONE, NOT_MONOTONE)
     undecided = found == "undecided"
     own = [analyse_path(run, t, margin=margin, confidence=confidence, draws=draws, seed=seed) for run in R]
     run_V = tuple(report.V_crossfit for report in own)
@@ -120,7 +128,9 @@ def analyse_seeds(
         margin=float(margin),
         verdict=found if complete or found != "connected" else "undecided",
         extra_seeds=bounds["V"].units_for(family["V"], margin) if undecided and not silent else None,
-        verdicts=_counted([report.verdict for report in own], complete),
+        verdicts=_counted([report.verdict for report in own], complete, VERDICTS),
+        monotone=rising if complete or rising != MONOTONE else UNDECIDED,
+        monotones=_counted([report.monotone for report in own], complete, MONOTONES),
         run_V=run_V,
         run_DD=tuple(drawdown(R.mean(axis=2)).tolist()),
         V_iqm=_iqm(run_V, confidence, seed),
@@ -133,10 +143,11 @@ def analyse_seeds(
     )
 
 
-def _counted(verdicts: list[str], complete: bool) -> dict[str, int]:
-    """How many runs have each verdict; none is "connected" where dropped episodes may hide a valley."""
-    counts = Counter(v if complete or v != "connected" else "undecided" for v in verdicts)
-    return {name: counts[name] for name in ("connected", "valley", "undecided")}
+def _counted(verdicts: list[str], complete: bool, names: tuple[str, ...]) -> dict[str, int]:
+    """How many runs have each verdict; none has the first, good one where a fall may be hidden."""
+    good, *_, undecided = names
+    counts = Counter(v if complete or v != good else undecided for v in verdicts)
+    return {name: counts[name] for name in names}
 
 
 def _iqm(run_V: tuple[float, ...], confidence: float, seed: int) -> Aggregate | None:

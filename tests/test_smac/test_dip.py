@@ -113,6 +113,17 @@ def test_nothing_is_called_monotone_on_too_little():
     assert (found.verdict, found.DD.estimate) == ("undecided", 0.0)
 
 
+def test_a_fall_beyond_the_margin_is_seldom_called_monotone():
+    """The mean curve falls by 0.06 at a margin of 0.05, where every "monotone" is an error."""
+    rng, wrong = np.random.default_rng(11), 0
+    for _ in range(60):
+        fall = 0.06 + 0.03 * rng.standard_normal((RUNS, 1))  # runs differ
+        values = np.array([0.8, 0.8, 0.9]) - fall * [0, 1, 0]
+        noisy = values[..., None] + 0.05 * rng.standard_normal((RUNS, 3, 30))
+        wrong += monotone_mean_curve(noisy, 0.05, draws=300).verdict == "monotone"
+    assert wrong <= 6
+
+
 def test_a_constant_truth_is_seldom_called_not_monotone():
     """At margin 0, where every sample that is judged not monotone is an error."""
     values = played("success", np.full(10, 0.6), 40, samples=60)
