@@ -100,10 +100,12 @@ VERDICT_COLORS = {
 }  # fmt: skip
 
 
-def monotone_words(verdict: str, *, falls: bool = False) -> str:
-    """The verdict on monotonicity where it stands beside that on the valley."""
+def monotone_words(verdict: str, *, falls: bool = False, short: bool = False) -> str:
+    """The verdict on monotonicity where it stands beside that on the valley; `short` for narrow panels."""
     if verdict == "undecided":
-        return "monotone undecided"
+        return "monotone?" if short else "monotone undecided"
+    if short and falls:
+        return "falls"
     return f"{verdict}, falls" if falls and verdict == "not monotone" else verdict
 
 

@@ -44,6 +44,7 @@ def pair_directory(
         "actions": "mean",
         "seed": 0,
         "moving": [],
+        "field": "return",
         "analysis": report.to_json(),
         "sentence": "",
         "versions": {"torch": "2.13.0"},

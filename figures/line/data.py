@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from figures.files import Arrays, Floats, Result, damaged, floats, read_result
 from figures.line.axis import PathAxis, path_axis
 from figures.style import Look, look, monotone_words, number
+from landscape.study.pairs import falls_in
 from smac.errors import UserError
 
 KINDS = ("interpolate", "trajectory", "curve", "align")
@@ -203,8 +204,9 @@ def fall_text(result: Result) -> str:
 
 
 def monotone_text(result: Result) -> str:
-    """`monotone`, `not monotone, falls`: results of older versions do not say whether they fall."""
-    return monotone_words(result["analysis"]["monotone"], falls=result.get("falls", False))
+    """`monotone`, `not monotone, falls`, `monotone undecided`."""
+    analysis = result["analysis"]
+    return monotone_words(analysis["monotone"], falls=falls_in(analysis, result["margin"]["delta"]))
 
 
 def interval_text(interval: dict[str, float | None]) -> str:

@@ -114,10 +114,11 @@ def _draw_title(ax: Axes, result: Result, line: Line) -> None:
     verdict = result["analysis"]["verdict"]
     name = look(ends_of(result)[0]["algorithm"]).name
     pad = 20.0 if line.behind else SECOND_LINE
+    words = "valley undecided" if verdict == "undecided" and not line.behind else verdict
     if not line.behind:
         _draw_second_line(ax, result)
     left = ax.set_title(
-        f"{name}: {verdict}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict], pad=pad
+        f"{name}: {words}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict], pad=pad
     )
     right = ax.set_title("" if line.behind else depth_text(result), loc="right", fontsize=8, pad=pad)
     for title in (left, right):

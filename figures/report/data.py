@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figures.style import Look, look, monotone_words, number
+from landscape.statistics import falls
+from landscape.study.pairs import bounded, falls_in
 from smac.errors import UserError
 from smac.files import read_json
 
@@ -25,7 +27,7 @@ class Panel:
     verdict: str
     monotone: str
     """monotone | not monotone | undecided."""
-    monotone_words: str
+    falls: bool
     alphas: Floats
     means: Floats
     lower: Floats
@@ -38,6 +40,10 @@ class Panel:
     note: str
     behind: tuple[Floats, ...] = ()
     """Mean paths of single seeds, drawn thin behind the mean over seeds."""
+
+    def monotone_words(self, *, short: bool = False) -> str:
+        """Beside the verdict on the valley."""
+        return monotone_words(self.monotone, falls=self.falls, short=short)
 
     @property
     def ends(self) -> list[int]:
@@ -82,7 +88,7 @@ def panels(report: Report, method: Report) -> list[Panel]:
         title=f"mean of {path['seeds']} seeds",
         verdict=path["verdict"],
         monotone=monotone_of(path, delta),
-        monotone_words=monotone_words(monotone_of(path, delta)),
+        falls=falls_in(path, delta),
         alphas=alphas,
         means=means,
         lower=lower,
@@ -106,7 +112,7 @@ def _seed_panel(pair: Report, delta: float) -> Panel:
         title=f"seed {pair['seed']}",
         verdict=pair["verdict"],
         monotone=pair["monotone"],
-        monotone_words=monotone_words(pair["monotone"], falls=pair.get("falls", False)),
+        falls=pair_falls(pair, delta),
         alphas=alphas,
         means=means,
         lower=lower,
@@ -126,6 +132,11 @@ def monotone_of(path: Report, delta: float) -> str:
     if upper is not None and upper <= delta and not path["episodes_dropped"]:
         return "monotone"
     return "not monotone" if (lower or 0.0) > delta else "undecided"
+
+
+def pair_falls(pair: Report, delta: float) -> bool:
+    """Whether the online end of a pair lies below the offline one by more than the margin."""
+    return falls(pair["offline_return"], pair["online_return"], bounded(pair["DD"]), delta)
 
 
 def y_limits(many: Sequence[Panel]) -> tuple[float, float]:

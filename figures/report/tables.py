@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from figures.report.data import Report, interval_text, monotone_of
+from figures.report.data import Report, interval_text, monotone_of, pair_falls
 from figures.style import monotone_words, number
+from landscape.study.pairs import falls_in
 
 Rows = list[list[str]]
 
@@ -53,7 +54,9 @@ def _over_seeds(report: Report, method: Report) -> list[str]:
     iqm, path = method[depth_unit(report)], method["path"]
     mean = "–"
     if path:
-        mean = f"{path['verdict']}, {monotone_words(monotone_of(path, report['margin']['delta']))}"
+        delta = report["margin"]["delta"]
+        rising = monotone_words(monotone_of(path, delta), falls=falls_in(path, delta))
+        mean = f"{path['verdict']}, {rising}"
     return [*(interval_text(iqm.get(name)) for name in ("V", "DD")), mean]
 
 
@@ -70,7 +73,7 @@ def pair_rows(report: Report) -> Rows:
             pair["method"],
             str(pair["seed"]),
             pair["verdict"],
-            monotone_words(pair["monotone"], falls=pair.get("falls", False)),
+            monotone_words(pair["monotone"], falls=pair_falls(pair, report["margin"]["delta"])),
             interval_text(pair["V"]),
             number(pair["V_crossfit"]),
             interval_text(pair["DD"]),

@@ -64,8 +64,7 @@ class Pair:
     @property
     def falls(self) -> bool:
         """Whether the online end lies below the offline one by more than the margin."""
-        numbers, margin = self.analysis["numbers"], float(self.result["margin"]["delta"])
-        return falls(numbers["J_0"], numbers["J_1"], bounded(self.analysis["DD"]), margin)
+        return falls_in(self.analysis, float(self.result["margin"]["delta"]))
 
     @property
     def adaptive(self) -> bool:
@@ -113,6 +112,12 @@ def bounded(interval: Mapping[str, float | None]) -> Interval:
     return Interval(
         float(interval["estimate"] or 0.0), float(lower or 0.0), math.inf if upper is None else float(upper)
     )
+
+
+def falls_in(analysis: Mapping[str, Any], margin: float) -> bool:
+    """`falls` of an analysis as JSON; versions that did not say so have what it follows from."""
+    numbers = analysis["numbers"]
+    return falls(numbers["J_0"], numbers["J_1"], bounded(analysis["DD"]), margin)
 
 
 def label(algorithm: str) -> str:

@@ -52,7 +52,9 @@ def test_panels_are_the_mean_path_and_every_seed(directory):
     found = read_report(directory)
     mean, *seeds = panels(found, found["methods"][1])
     assert (mean.title, mean.verdict, mean.monotone) == ("mean of 5 seeds", "valley", "not monotone")
-    assert {panel.monotone_words for panel in seeds} == {"not monotone"}
+    assert {panel.monotone_words() for panel in seeds} == {"not monotone"}
+    assert replace(mean, falls=True).monotone_words() == "not monotone, falls"
+    assert replace(mean, monotone="undecided").monotone_words(short=True) == "monotone?"
     assert [panel.title for panel in seeds] == [f"seed {k}" for k in range(5)]
     np.testing.assert_allclose(mean.means, np.mean([panel.means for panel in seeds], axis=0))
     assert np.all(mean.lower < mean.means)

@@ -354,8 +354,8 @@ def test_sentences_of_monotonicity() -> None:
     assert dip.startswith(f"Not monotone (not {paper}): the largest fall")
     assert "p = 0.0005 for a return that never falls" in dip
     fall = say(-100 * GRID, 9)
-    assert fall.startswith(f"Not monotone (not {paper}), since it falls and ends 99.3 below")
-    undecided = say(100 * GRID - 100 * BUMP, 81)
+    assert fall.startswith(f"Not monotone (not {paper}), since it falls and ends 99.3 below its")
+    undecided = say(100 * GRID - 100 * BUMP, 72)
     assert undecided.startswith(f"Undecided whether it is monotone ({paper}): ")
     assert undecided.endswith("more episodes would decide it.")
 
