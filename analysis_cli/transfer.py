@@ -39,18 +39,19 @@ from smac.training.summary import MARGIN
 PLAN = "plan.json"
 MONOTONE, MIN_MAX = "switch/monotone", "regret/min_max"
 OFFLINE_COLUMNS = {"return": 1, "score": 2, "success": 2}  # number -> digits
-ONLINE_COLUMNS = {
-    "final_score": 2, "final_success": 2, DIP: 2, MONOTONE: 0, "switch/evaluated_every": 0, "switch/gain": 2,
-    "switch/recovery_steps": 0, "regret/eval": 2, MIN_MAX: 2, "regret/train": 2,
+SWITCH_COLUMNS = {
+    DIP: 2, MONOTONE: 0, "switch/gain": 2, "switch/recovery_steps": 0, "switch/evaluated_every": 0
 }  # fmt: skip
+ONLINE_COLUMNS = {"final_score": 2, "final_success": 2, "regret/eval": 2, MIN_MAX: 2, "regret/train": 2}
 MEANING = (
     "dip: score at the switch minus the worst evaluation after it, found on one half of the episodes and "
-    "measured on the other, so without a fall it is 0 in the mean; monotone: seeds by whether the score ever "
-    f"falls by more than {MARGIN} after the switch, then the same of their mean curve; regret/min_max: "
-    "regret/eval as a share of the way from the smallest to the largest of the table, lower is better."
+    "measured on the other, so without a fall it is 0 in the mean; noise can hide the worst one, so its "
+    "interval ends above the raw dip; monotone: seeds by whether the score ever "
+    f"falls by more than {MARGIN} after the switch, then the same of their mean curve; regret min max: "
+    "regret eval as a share of the way from the smallest to the largest of the table, lower is better."
 )
 WITHOUT_EPISODES = (
-    "switch/dip_raw is found and measured on the same episodes, which makes it too large: there is nothing "
+    "dip raw is found and measured on the same episodes, which makes it too large: there is nothing "
     "else for runs of an older version, which kept no episodes. Compare raw with raw alone."
 )
 
@@ -227,7 +228,8 @@ def report(out: Path, plan: dict[str, Any]) -> None:
     write_json(out / "transfer.json", result | {"offline": offline, "online": online})
     tables = [
         _table("offline", OFFLINE_COLUMNS, {AGENTS[a].label: x for a, x in offline.items()}),
-        _table("online", online_columns(online), {_arrow(cell): x for cell, x in online.items()}),
+        _table("the switch", switch_columns(online), {_arrow(cell): x for cell, x in online.items()}),
+        _table("online", ONLINE_COLUMNS, {_arrow(cell): x for cell, x in online.items()}),
     ]
     meaning = MEANING if common_dip([*online.values()]) == DIP else f"{MEANING} {WITHOUT_EPISODES}"
     for title, columns, rows in tables:
@@ -258,12 +260,12 @@ def _arrow(cell: str) -> str:
     return f"{AGENTS[a].label} → {AGENTS[b].label}"
 
 
-def online_columns(cells: Mapping[str, Any]) -> dict[str, int]:
-    """The columns of the online table; with the raw dip of all cells if one of them has no other."""
+def switch_columns(cells: Mapping[str, Any]) -> dict[str, int]:
+    """The columns of the table of the switch; with the raw dip of all cells if one of them has no other."""
     raw = {RAW_DIP: 2} if common_dip([*cells.values()]) == RAW_DIP else {}
     return {
         name: digits
-        for column in ONLINE_COLUMNS.items()
+        for column in SWITCH_COLUMNS.items()
         for name, digits in ([column, *raw.items()] if column[0] == DIP else [column])
     }
 
@@ -282,9 +284,14 @@ def _table(
         if "monotone" in numbers:
             shown[MONOTONE] = monotone_text(numbers["monotone"])
         if MIN_MAX in numbers:
-            shown[MIN_MAX] = f"{numbers[MIN_MAX]:.{columns[MIN_MAX]}f}"
+            shown[MIN_MAX] = f"{numbers[MIN_MAX]:.2f}"
         rows.append([label, *(shown.get(name, "") for name in columns)])
-    return title, list(columns), rows
+    return title, [_heading(name) for name in columns], rows
+
+
+def _heading(name: str) -> str:
+    """`recovery steps` for `switch/recovery_steps`, in words that a narrow column can break between."""
+    return name.removeprefix("switch/").replace("/", " ").replace("_", " ")
 
 
 def monotone_text(found: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ def depth_unit(report: Report) -> str:
 
 
 METHOD_COLUMNS = [
-    "method", "seeds", "valley on the line", "linearly connected (monotone)", "IQM of V", "IQM of DD",
+    "method", "seeds", "valley on the line", "monotone (linearly connected)", "IQM of V", "IQM of DD",
     "mean path",
 ]  # fmt: skip
 VERDICTS = ("connected", "valley", "undecided")

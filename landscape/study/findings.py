@@ -24,7 +24,11 @@ def headline(found: ConnectivityReport) -> str:
 def _rises(method: Method) -> str:
     """In how many seeds the return never falls, `, monotone in 3, not monotone in 1, undecided in 1`."""
     counts, n = method.monotones, method.seeds
-    words = {"monotone": "monotone", "not monotone": "not monotone", "undecided": "undecided if monotone"}
+    words = {
+        "monotone": "monotone",
+        "not monotone": "not monotone",
+        "undecided": "undecided whether monotone",
+    }
     found = [name for name in MONOTONES if counts[name]]
     if n == 1:
         text = f" and {words[found[0]]}"

@@ -12,7 +12,7 @@ import pytest
 from support import run
 
 from analysis_cli import smac
-from analysis_cli.transfer import online_columns
+from analysis_cli.transfer import switch_columns
 
 TINY = (
     "--hidden 8 8 --batch-size 8 --steps 40 --eval-every 40 --eval-episodes 1 --log-every 20 --save-every 10"
@@ -62,8 +62,8 @@ def test_a_matrix_is_its_cells_and_one_table(matrix, capsys):
     assert cell["regret/min_max"] == 0.0  # nothing to be worse than
     text = (matrix / "transfer.md").read_text()
     assert "TD3+BC → TD3" in text
-    assert "| switch/dip | switch/monotone |" in text
-    assert "dip_raw" not in text
+    assert "| dip | monotone |" in text
+    assert "dip raw" not in text
     assert (matrix / "curves-td3.png").stat().st_size > 10_000
     assert run(smac, "status", matrix) == 0
     assert capsys.readouterr().out.count("ended") == 2
@@ -71,9 +71,9 @@ def test_a_matrix_is_its_cells_and_one_table(matrix, capsys):
 
 def test_a_cell_of_an_older_version_makes_the_table_show_the_raw_dip_of_all():
     old, new = {"switch/dip_raw": 1}, {"switch/dip": 2, "switch/dip_raw": 3}
-    columns = [*online_columns({"a": {"over_seeds": old}, "b": {"over_seeds": new}})]
+    columns = [*switch_columns({"a": {"over_seeds": old}, "b": {"over_seeds": new}})]
     assert columns[columns.index("switch/dip") + 1] == "switch/dip_raw"
-    assert "switch/dip_raw" not in online_columns({"b": {"over_seeds": new}})
+    assert "switch/dip_raw" not in switch_columns({"b": {"over_seeds": new}})
 
 
 def test_a_finished_matrix_is_not_trained_again(matrix, data):
