@@ -9,6 +9,7 @@ from smac.training.comparison import DIP, RAW_DIP, common_dip, told_raw
 
 NO_DROP = 0.02  # of the score: what counts as "without a drop"
 DIP_WORDS = {DIP: "dip of the score", RAW_DIP: "dip of the score, raw"}
+DIP_HEADINGS = {DIP: "dip", RAW_DIP: "dip, raw"}
 DIP_MEANING = {
     DIP: "The dip is the score at the switch minus the worst evaluation after it, which is found on one half "
     "of the episodes and measured on the other, so that without a fall it is 0 in the mean",

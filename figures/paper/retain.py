@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from figures.paper.dips import DIP_MEANING, DIP_WORDS, NO_DROP, dip_name, number
+from figures.paper.dips import DIP_HEADINGS, DIP_MEANING, DIP_WORDS, NO_DROP, dip_name, number
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
 from figures.paper.tradeoff import draw_tradeoff
@@ -122,13 +122,14 @@ def _panel(ax: Axes, task: dict[str, Any], name: str) -> None:
 
 def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
     kind = dip_of_all(tasks)
+    dip = DIP_HEADINGS[kind]
     lines = [
         f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. "
         f"Each pair of `transfer` again with a share of {SHARE} of every online batch from the offline data; "
-        f"in the picture full dots, hollow ones are from an empty buffer. {DIP_MEANING[kind]}, seed by seed. "
+        f"in the picture full dots, hollow ones are from an empty buffer. {DIP_MEANING[kind]}. "
         "The dip of the mean is that of the mean over seeds, on the same episodes.",
         "",
-        "| task | pair | offline success | dip, empty buffer | dip | dip of the mean | gain, empty buffer "
+        f"| task | pair | offline success | {dip}, empty buffer | {dip} | dip of the mean | gain, empty buffer "
         "| gain | final success | regret, empty buffer | regret |",
         "|" + " --- |" * 11,
     ]  # fmt: skip

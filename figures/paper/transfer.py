@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from figures.curves import CurvePair, draw_curves
-from figures.paper.dips import DIP_MEANING, NO_DROP, dip_name, number
+from figures.paper.dips import DIP_HEADINGS, DIP_MEANING, NO_DROP, dip_name, number
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
 from figures.paper.tradeoff import draw_tradeoff
@@ -223,12 +223,12 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Prese
     kind = dip_name(tasks.values())
     lines = [
         f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. "
-        f"{DIP_MEANING[kind]}, seed by seed. The dip of the mean is that of the mean over seeds, on the same "
+        f"{DIP_MEANING[kind]}. The dip of the mean is that of the mean over seeds, on the same "
         "episodes; monotone counts seeds by whether the score ever falls after the switch, then judges their "
         "mean curve; the gain is the last score minus that at the switch; regret is also given as a share of "
         "the way from the smallest to the largest of the task.",
         "",
-        "| task | method | offline success | dip | dip of the mean | monotone | evaluated every | recovery "
+        f"| task | method | offline success | {DIP_HEADINGS[kind]} | dip of the mean | monotone | evaluated every | recovery "
         "| gain | final success | regret | min-max |",
         "|" + " --- |" * 12,
     ]

@@ -24,11 +24,7 @@ def headline(found: ConnectivityReport) -> str:
 def _rises(method: Method) -> str:
     """In how many seeds the return never falls, `, monotone in 3, not monotone in 1, undecided in 1`."""
     counts, n = method.monotones, method.seeds
-    words = {
-        "monotone": "monotone",
-        "not monotone": "not monotone",
-        "undecided": "undecided whether monotone",
-    }
+    words = dict(zip(MONOTONES, ("monotone", "not monotone", "undecided whether monotone"), strict=True))
     found = [name for name in MONOTONES if counts[name]]
     if n == 1:
         text = f" and {words[found[0]]}"
