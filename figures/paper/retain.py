@@ -129,8 +129,8 @@ def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
         f"in the picture full dots, hollow ones are from an empty buffer. {DIP_MEANING[kind]}. "
         "The dip of the mean is that of the mean over seeds, on the same episodes.",
         "",
-        f"| task | pair | offline success | {dip}, empty buffer | {dip} | dip of the mean | gain, empty buffer "
-        "| gain | final success | regret, empty buffer | regret |",
+        f"| task | pair | offline success | {dip}, empty buffer | {dip} | dip of the mean "
+        "| gain, empty buffer | gain | final success | regret, empty buffer | regret |",
         "|" + " --- |" * 11,
     ]  # fmt: skip
     for name, task in tasks.items():

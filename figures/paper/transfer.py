@@ -228,8 +228,8 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Prese
         "mean curve; the gain is the last score minus that at the switch; regret is also given as a share of "
         "the way from the smallest to the largest of the task.",
         "",
-        f"| task | method | offline success | {DIP_HEADINGS[kind]} | dip of the mean | monotone | evaluated every | recovery "
-        "| gain | final success | regret | min-max |",
+        f"| task | method | offline success | {DIP_HEADINGS[kind]} | dip of the mean | monotone "
+        "| evaluated every | recovery | gain | final success | regret | min-max |",
         "|" + " --- |" * 12,
     ]
     for name, task in tasks.items():

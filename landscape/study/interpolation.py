@@ -67,6 +67,9 @@ class Interpolation(Study):
         """Is there a valley, and does the return ever fall? With a warning where no episode succeeded."""
         text = sentence(self.report, self.start.name, self.end.name)
         text += f" {monotone_sentence(self.report, straight=True)}"
+        if isinstance(self.report, AdaptiveReport):
+            first = self.report.stages[0].episodes
+            text += f" The latter is of the first {first} episodes, which every point has played."
         returns = fields_of(self.task, self.rollouts)["return"]
         return text + self.beside.sentence(returns) + none_solved(self.task, self.rollouts)
 
