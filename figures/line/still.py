@@ -114,11 +114,10 @@ def _draw_title(ax: Axes, result: Result, line: Line) -> None:
     verdict = result["analysis"]["verdict"]
     name = look(ends_of(result)[0]["algorithm"]).name
     pad = 20.0 if line.behind else SECOND_LINE
-    words = "valley undecided" if verdict == "undecided" and not line.behind else verdict
     if not line.behind:
         _draw_second_line(ax, result)
     left = ax.set_title(
-        f"{name}: {words}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict], pad=pad
+        f"{name}: {verdict}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict], pad=pad
     )
     right = ax.set_title("" if line.behind else depth_text(result), loc="right", fontsize=8, pad=pad)
     for title in (left, right):
@@ -132,8 +131,10 @@ def _draw_second_line(ax: Axes, result: Result) -> None:
         "parse_math": False,
     }  # fmt: skip
     color = VERDICT_COLORS[result["analysis"]["monotone"]]
-    ax.annotate(monotone_text(result), (0, 1), ha="left", fontsize=8, fontweight="bold", color=color, **words)
-    ax.annotate(fall_text(result), (1, 1), ha="right", fontsize=8, **words)
+    ax.annotate(
+        monotone_text(result), (0, 1), ha="left", fontsize=7.5, fontweight="bold", color=color, **words
+    )
+    ax.annotate(fall_text(result), (1, 1), ha="right", fontsize=7.5, **words)
 
 
 def _draw_level(ax: Axes, line: Line, delta: float) -> None:
