@@ -66,7 +66,11 @@ def monotone_mean_curve(
     """The verdict on the mean curve of several runs, from values [runs, points, episodes].
 
     Runs are the unit, of the bounds (see `runs`) as of the p-value. With one run, or three, nothing bounds
-    the drawdown, and the verdict is undecided.
+    the drawdown, and the verdict is undecided. Measured at 95 % with 5 runs, 10 evaluations of 40 episodes,
+    success or failure at .6 and Gaussian with deviation .5 (300 and 150 samples): on a constant truth "not
+    monotone" at margin 0 in 0 to 0.3 %, p below .05 in 4 to 5 %; a fall of .3 was "not monotone" at .05
+    in 74 to 75 %, p below .05 in 99 to 100 %. With so few episodes that vary so much "monotone" at margin .05
+    was never reached, even on a steady rise: it asks for a bound on the drawdown below .05.
     """
     R, complete = finished(values)
     runs, points, episodes = R.shape
