@@ -69,8 +69,12 @@ class Status:
                     table.add_row(f"seed {seed}, {metric}", shown)
         summary = self.directory / "summary.json"
         for seed, numbers in (read_json(summary) if summary.exists() else {}).items():
-            table.add_row(f"seed {seed}, summary", "  ".join(f"{k} {v:.3g}" for k, v in numbers.items()))
+            table.add_row(f"seed {seed}, summary", "  ".join(f"{k} {_shown(v)}" for k, v in numbers.items()))
         console.print(table)
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def command_of(config: dict[str, Any], directory: Path) -> Pretrain | Finetune | Train:

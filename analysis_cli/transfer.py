@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,15 +24,36 @@ from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json, write_text
 from smac.provenance import versions
 from smac.tasks import get_task
-from smac.training.comparison import Mean, offline_numbers, online_numbers
+from smac.training.comparison import (
+    DIP,
+    RAW_DIP,
+    Mean,
+    common_dip,
+    min_max_regret,
+    offline_numbers,
+    online_numbers,
+)
 from smac.training.run import finished, run_config
+from smac.training.summary import MARGIN
 
 PLAN = "plan.json"
+MONOTONE, MIN_MAX = "switch/monotone", "regret/min_max"
 OFFLINE_COLUMNS = {"return": 1, "score": 2, "success": 2}  # number -> digits
-ONLINE_COLUMNS = {
-    "final_score": 2, "final_success": 2, "switch/dip": 2, "switch/evaluated_every": 0, "switch/gain": 2,
-    "switch/recovery_steps": 0, "regret/eval": 2, "regret/train": 2,
+SWITCH_COLUMNS = {
+    DIP: 2, MONOTONE: 0, "switch/gain": 2, "switch/recovery_steps": 0, "switch/evaluated_every": 0
 }  # fmt: skip
+ONLINE_COLUMNS = {"final_score": 2, "final_success": 2, "regret/eval": 2, MIN_MAX: 2, "regret/train": 2}
+MEANING = (
+    "dip: score at the switch minus the worst evaluation after it, found on one half of the episodes and "
+    "measured on the other, so without a fall it is 0 in the mean; noise can hide the worst one, so its "
+    "interval ends above the raw dip; monotone: seeds by whether the score ever "
+    f"falls by more than {MARGIN} after the switch, then the same of their mean curve; regret min max: "
+    "regret eval as a share of the way from the smallest to the largest of the table, lower is better."
+)
+WITHOUT_EPISODES = (
+    "dip raw is found and measured on the same episodes, which makes it too large: there is nothing "
+    "else for runs of an older version, which kept no episodes. Compare raw with raw alone."
+)
 
 
 @dataclass(frozen=True)
@@ -201,20 +222,26 @@ def report(out: Path, plan: dict[str, Any]) -> None:
     names = list(plan["cells"])
     offline = {n.split("/")[1]: offline_numbers(out / n) for n in names if n.startswith("pretrain/")}
     online = {n.split("/")[1]: online_numbers(out / n) for n in names if n.startswith("finetune/")}
+    for cell, share in min_max_regret(online).items():
+        online[cell][MIN_MAX] = share
     result = {key: plan[key] for key in ("command_line", "task", "versions")}
     write_json(out / "transfer.json", result | {"offline": offline, "online": online})
     tables = [
         _table("offline", OFFLINE_COLUMNS, {AGENTS[a].label: x for a, x in offline.items()}),
+        _table("the switch", switch_columns(online), {_arrow(cell): x for cell, x in online.items()}),
         _table("online", ONLINE_COLUMNS, {_arrow(cell): x for cell, x in online.items()}),
     ]
+    meaning = MEANING if common_dip([*online.values()]) == DIP else f"{MEANING} {WITHOUT_EPISODES}"
     for title, columns, rows in tables:
         shown = Table("", *columns, title=title)
         for row in rows:
             shown.add_row(*row)
         console.print(shown)
+    console.print(meaning, style="dim")
     text = "\n".join(_markdown(title, columns, rows) for title, columns, rows in tables)
     write_text(
-        out / "transfer.md", f"`{plan['command_line']}`\n\nMeans over seeds, 95 % t intervals.\n\n{text}"
+        out / "transfer.md",
+        f"`{plan['command_line']}`\n\nMeans over seeds, 95 % t intervals.\n\n{text}\n{meaning}\n",
     )
     pictures = []
     for b in dict.fromkeys(cell.split("-")[1] for cell in online):
@@ -233,6 +260,16 @@ def _arrow(cell: str) -> str:
     return f"{AGENTS[a].label} → {AGENTS[b].label}"
 
 
+def switch_columns(cells: Mapping[str, Any]) -> dict[str, int]:
+    """The columns of the table of the switch; with the raw dip of all cells if one of them has no other."""
+    raw = {RAW_DIP: 2} if common_dip([*cells.values()]) == RAW_DIP else {}
+    return {
+        name: digits
+        for column in SWITCH_COLUMNS.items()
+        for name, digits in ([column, *raw.items()] if column[0] == DIP else [column])
+    }
+
+
 Rows = list[list[str]]
 
 
@@ -243,8 +280,24 @@ def _table(
     for label, numbers in cells.items():
         means = {name: Mean(**value) for name, value in numbers["over_seeds"].items()}
         of = len(numbers["seeds"])
-        rows.append([label, *(means[c].text(d, of) if c in means else "" for c, d in columns.items())])
-    return title, list(columns), rows
+        shown = {name: means[name].text(digits, of) for name, digits in columns.items() if name in means}
+        if "monotone" in numbers:
+            shown[MONOTONE] = monotone_text(numbers["monotone"])
+        if MIN_MAX in numbers:
+            shown[MIN_MAX] = f"{numbers[MIN_MAX]:.2f}"
+        rows.append([label, *(shown.get(name, "") for name in columns)])
+    return title, [_heading(name) for name in columns], rows
+
+
+def _heading(name: str) -> str:
+    """`recovery steps` for `switch/recovery_steps`, in words that a narrow column can break between."""
+    return name.removeprefix("switch/").replace("/", " ").replace("_", " ")
+
+
+def monotone_text(found: Mapping[str, Any]) -> str:
+    """`2 monotone, 1 undecided; mean: undecided`."""
+    seeds = ", ".join(f"{count} {name}" for name, count in found["seeds"].items() if count)
+    return f"{seeds}; mean: {found['mean']['verdict']}" if found["mean"] else seeds
 
 
 def _markdown(title: str, columns: list[str], rows: Rows) -> str:

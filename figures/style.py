@@ -94,7 +94,19 @@ PALETTE: dict[str, Look] = {
     "bc": Look("BC", "#7a7a7a", "v", (1.2, 2)),
 }
 
-VERDICT_COLORS = {"connected": "#00663f", "valley": "#a3260c", "undecided": "#5c5c5c"}
+VERDICT_COLORS = {
+    "connected": "#00663f", "valley": "#a3260c", "undecided": "#5c5c5c",
+    "monotone": "#00663f", "not monotone": "#a3260c",
+}  # fmt: skip
+
+
+def monotone_words(verdict: str, *, falls: bool = False, short: bool = False) -> str:
+    """The verdict on monotonicity where it stands beside that on the valley; `short` for narrow panels."""
+    if verdict == "undecided":
+        return "monotone?" if short else "monotone undecided"
+    if short and falls:
+        return "falls"
+    return f"{verdict}, falls" if falls and verdict == "not monotone" else verdict
 
 
 def look(algorithm: str) -> Look:

@@ -17,6 +17,7 @@ def pair_directory(
     seed: int = 0,
     *,
     dip: float = 0.0,
+    rise: float = 40.0,
     episodes: int = 30,
     alphas: np.ndarray = ALPHAS,
     task: str = "pointmaze-umaze",
@@ -24,10 +25,10 @@ def pair_directory(
     failed: bool = False,
     **changes: object,
 ) -> Path:
-    """A rising path from -120 to -80 with a dip in its middle; noise is mostly that of the episode."""
+    """A path from -120 to -80 with a dip in its middle; noise is mostly that of the episode."""
     rng = np.random.default_rng([seed, len(algorithm)])
     luck = np.random.default_rng(7).normal(0, 20, episodes + first_episode)[first_episode:]
-    means = -120 + 40 * alphas - dip * np.exp(-(((alphas - 0.5) / 0.15) ** 2))
+    means = -120 + rise * alphas - dip * np.exp(-(((alphas - 0.5) / 0.15) ** 2))
     returns = means[:, None] + luck + rng.normal(0, 3, (len(alphas), episodes))
     if failed:
         returns[3, 0] = np.nan
@@ -43,6 +44,7 @@ def pair_directory(
         "actions": "mean",
         "seed": 0,
         "moving": [],
+        "field": "return",
         "analysis": report.to_json(),
         "sentence": "",
         "versions": {"torch": "2.13.0"},

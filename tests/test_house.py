@@ -31,7 +31,9 @@ def test_imports_go_one_way(package):
         assert not imported(file) & above, f"{file} imports upward"
 
 
-@pytest.mark.parametrize("module", ["landscape.geometry", "landscape.statistics", "smac.tasks"])
+@pytest.mark.parametrize(
+    "module", ["landscape.geometry", "landscape.statistics", "smac.statistics", "smac.tasks"]
+)
 def test_the_mathematics_imports_neither_torch_nor_gymnasium(module):
     code = f"import sys, {module}; sys.exit(any(m in sys.modules for m in ('torch', 'gymnasium')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
@@ -42,3 +44,12 @@ def test_losses_know_nothing_of_loops_and_files():
         source = ast.parse(file.read_text())
         modules = {n.module for n in ast.walk(source) if isinstance(n, ast.ImportFrom)}
         assert not any(m and m.startswith("smac.training") for m in modules), file
+
+
+def test_statistics_know_nothing_of_training():
+    """The room that landscapes build on imports itself and the exception for users, and no more of smac."""
+    for file in (ROOT / "smac" / "statistics").glob("*.py"):
+        source = ast.parse(file.read_text())
+        modules = {n.module for n in ast.walk(source) if isinstance(n, ast.ImportFrom) and n.module}
+        ours = {m for m in modules if m.split(".")[0] in ORDER}
+        assert all(m.startswith("smac.statistics") or m == "smac.errors" for m in ours), file

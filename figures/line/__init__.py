@@ -14,7 +14,9 @@ from figures.line.data import (
     ends_of,
     episodes_text,
     failed_text,
+    fall_text,
     line_data,
+    monotone_text,
     read_line,
 )
 from figures.line.interactive import line_figure
@@ -33,6 +35,8 @@ def draw_line(directory: Path) -> list[Path]:
         title=f"{look(ends['from']['algorithm']).name} on {result['task']}",
         result=result,
         depth=depth_text(result),
+        fall=fall_text(result),
+        monotone=monotone_text(result),
         episodes=episodes_text(result),
         notes=notes(line_data(result, arrays)),
         ends={name: {"label": end_label(end), **end} for name, end in ends.items()},

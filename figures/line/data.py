@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from figures.files import Arrays, Floats, Result, damaged, floats, read_result
 from figures.line.axis import PathAxis, path_axis
-from figures.style import Look, look, number
+from figures.style import Look, look, monotone_words, number
+from landscape.study.pairs import falls_in
 from smac.errors import UserError
 
 KINDS = ("interpolate", "trajectory", "curve", "align")
@@ -195,6 +196,17 @@ def end_label(end: Result) -> str:
 def depth_text(result: Result) -> str:
     """`V = 85.1 [62, 110]`, the depth with its simultaneous interval."""
     return f"V = {interval_text(result['analysis']['V'])}"
+
+
+def fall_text(result: Result) -> str:
+    """`DD = 12.3 [4, 21]`, the largest fall on the way with its simultaneous interval."""
+    return f"DD = {interval_text(result['analysis']['DD'])}"
+
+
+def monotone_text(result: Result) -> str:
+    """`monotone`, `not monotone, falls`, `monotone undecided`."""
+    analysis = result["analysis"]
+    return monotone_words(analysis["monotone"], falls=falls_in(analysis, result["margin"]["delta"]))
 
 
 def interval_text(interval: dict[str, float | None]) -> str:

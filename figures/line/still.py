@@ -19,14 +19,18 @@ from figures.line.data import (
     ends_of,
     episodes_text,
     failed_text,
+    fall_text,
     field_label,
     line_data,
+    monotone_text,
     neighbourhood,
     read_line,
     tells_success,
     y_range,
 )
 from figures.style import GREY, INK, VERDICT_COLORS, look, number, paper, save
+
+SECOND_LINE = 17.0  # points between the axes and the title, for the line between them
 
 
 def line_still(result: Result, arrays: Arrays) -> Figure:
@@ -103,16 +107,34 @@ def _draw_behind(ax: Axes, line: Line, behind: Behind) -> None:
 
 
 def _draw_title(ax: Axes, result: Result, line: Line) -> None:
-    """The method and verdict at the left, the numbers it rests on at the right or in the legend below."""
+    """The method and verdict at the left, the numbers it rests on at the right or in the legend below.
+
+    Below them the same for monotonicity, where there is no legend.
+    """
     verdict = result["analysis"]["verdict"]
     name = look(ends_of(result)[0]["algorithm"]).name
-    pad = 20.0 if line.behind else None
+    pad = 20.0 if line.behind else SECOND_LINE
+    if not line.behind:
+        _draw_second_line(ax, result)
     left = ax.set_title(
         f"{name}: {verdict}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict], pad=pad
     )
     right = ax.set_title("" if line.behind else depth_text(result), loc="right", fontsize=8, pad=pad)
     for title in (left, right):
         title.set_parse_math(False)
+
+
+def _draw_second_line(ax: Axes, result: Result) -> None:
+    """Whether the return is monotone, and the largest fall that this rests on."""
+    words: dict[str, Any] = {
+        "xycoords": "axes fraction", "xytext": (0, 4), "textcoords": "offset points", "va": "bottom",
+        "parse_math": False,
+    }  # fmt: skip
+    color = VERDICT_COLORS[result["analysis"]["monotone"]]
+    ax.annotate(
+        monotone_text(result), (0, 1), ha="left", fontsize=7.5, fontweight="bold", color=color, **words
+    )
+    ax.annotate(fall_text(result), (1, 1), ha="right", fontsize=7.5, **words)
 
 
 def _draw_level(ax: Axes, line: Line, delta: float) -> None:

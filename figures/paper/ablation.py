@@ -8,14 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from figures.paper.dips import DIP_WORDS, NO_DROP, dip_name, number
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
-from figures.paper.transfer import NO_DROP, data_steps, interval, matrix_words, number
+from figures.paper.transfer import data_steps, interval, matrix_words
 from figures.style import INK, look, paper, save
 from smac.agents.smac import SMACConfig
 from smac.files import read_json, write_json, write_text
-
-AXES = {"offline success": "success offline", "dip": "dip of the score at the switch"}
 
 
 def _benchmarks(preset: Preset) -> list[Benchmark]:
@@ -48,20 +47,21 @@ def draw(root: Path, preset: Preset) -> list[Path]:
             variant: read_json(root / "ablation" / benchmark.label / folder_of(variant) / "transfer.json")
             for variant in benchmark.variants
         }
+        kind = dip_name(found.values())
         rows = {
             variant: {
                 "options": benchmark.variants[variant],
                 "offline success": task["offline"]["smac"]["over_seeds"]["success"],
-                "dip": number(task, "smac-sac", "switch/dip"),
-                "regret": number(task, "smac-sac", "regret/eval"),
+                "dip": number(task["online"]["smac-sac"], kind),
+                "regret": number(task["online"]["smac-sac"], "regret/eval"),
             }
             for variant, task in found.items()
         }
         with paper():
-            fig = _scatter(rows)
+            fig = _scatter(rows, DIP_WORDS[kind])
             written += save(fig, out / benchmark.label)
             plt.close(fig)
-        lines = ["| SMAC | offline success | dip of the score | regret |", "| --- | --- | --- | --- |"]
+        lines = [f"| SMAC | offline success | {DIP_WORDS[kind]} | regret |", "| --- | --- | --- | --- |"]
         for variant, row in rows.items():
             cells = [interval(row[name]) for name in ("offline success", "dip", "regret")]
             lines.append(f"| {variant} | {' | '.join(cells)} |")
@@ -79,23 +79,26 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     return written
 
 
-def _scatter(rows: dict) -> plt.Figure:
+def _scatter(rows: dict, dip: str) -> plt.Figure:
     """A row per variant with its offline success and its dip; beside them one against the other."""
     fig, axes = plt.subplots(
         1, 3, figsize=(7.4, 0.8 + 0.24 * len(rows)), gridspec_kw={"width_ratios": [1, 1, 1.25]}
     )
     places, color = np.arange(len(rows))[::-1], look("smac").color
-    for ax, name in zip(axes, ("offline success", "dip"), strict=False):
+    words = {"offline success": "success offline", "dip": f"{dip} at the switch"}
+    for ax, name in zip(axes, words, strict=False):
         mean, low, high = _numbers(rows, name)
         ax.hlines(places, low, high, color=color, lw=1.4)
         ax.plot(mean, places, "o", color=color, ms=4.5)
-        ax.set_xlabel(AXES[name])
+        ax.set_xlabel(words[name])
         ax.spines["left"].set_visible(False)
         ax.set_yticks(places, list(rows) if name == "offline success" else [""] * len(rows))
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(-0.6, len(rows) - 0.4)
     axes[1].axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
     _against(axes[2], rows, color)
+    axes[2].set_xlabel(words["dip"])
+    axes[2].set_ylabel(words["offline success"])
     fig.tight_layout()
     return fig
 
@@ -116,8 +119,6 @@ def _against(ax: Axes, rows: dict, color: str) -> None:
         )
     ax.locator_params(axis="x", nbins=4)
     ax.axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
-    ax.set_xlabel(AXES["dip"])
-    ax.set_ylabel(AXES["offline success"])
     ax.margins(0.12)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from figures.paper.dips import DIP_WORDS, dip_name, number
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
-from figures.paper.transfer import interval, matrix_words, number
+from figures.paper.transfer import interval, matrix_words
 from figures.style import look, paper, save
 from smac.files import read_json, write_json, write_text
 
@@ -52,21 +53,28 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     out, written = root / "figures" / "fig2", []
     for benchmark in _benchmarks(preset):
         rows = []
-        for size in preset.sizes:
-            task = read_json(root / "fig2" / benchmark.label / f"{size:g}" / "transfer.json")
+        tasks = {
+            size: read_json(root / "fig2" / benchmark.label / f"{size:g}" / "transfer.json")
+            for size in preset.sizes
+        }
+        kind = dip_name(tasks.values())
+        for size, task in tasks.items():
             metadata = read_json(root / "data" / dataset_of(benchmark.label, size) / "data" / "metadata.json")
             for a in ("smac", benchmark.baseline):
                 rows.append({
                     "method": a, "share": size, "episodes": metadata["total_episodes"],
                     "transitions": metadata["total_steps"],
-                    "dip": number(task, f"{a}-sac", "switch/dip"),
+                    "dip": number(task["online"][f"{a}-sac"], kind),
                     "offline success": task["offline"][a]["over_seeds"]["success"],
                 })  # fmt: skip
         with paper():
-            fig = _curves(rows)
+            fig = _curves(rows, DIP_WORDS[kind])
             written += save(fig, out / benchmark.label)
             plt.close(fig)
-        lines = ["| method | transitions | offline success | dip of the score |", "| --- | --- | --- | --- |"]
+        lines = [
+            f"| method | transitions | offline success | {DIP_WORDS[kind]} |",
+            "| --- | --- | --- | --- |",
+        ]
         lines += [
             f"| {look(row['method']).name} | {row['transitions']} | {interval(row['offline success'])} "
             f"| {interval(row['dip'])} |"
@@ -86,7 +94,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     return written
 
 
-def _curves(rows: list[dict]) -> plt.Figure:
+def _curves(rows: list[dict], dip: str) -> plt.Figure:
     fig, axes = plt.subplots(1, 2, figsize=(5.6, 2.2), sharex=True)
     for ax, name in zip(axes, ("offline success", "dip"), strict=True):
         for a in dict.fromkeys(row["method"] for row in rows):
@@ -99,7 +107,7 @@ def _curves(rows: list[dict]) -> plt.Figure:
             ax.plot(x, mean, "o-", color=look(a).color, ms=4, lw=1.5, label=look(a).name)
         ax.set_xscale("log")
         ax.set_xlabel("transitions in the dataset")
-        ax.set_ylabel(name if name != "dip" else "dip of the score")
+        ax.set_ylabel(name if name != "dip" else dip)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylim(-0.03, 1.05)
     axes[1].set_ylim(bottom=-0.02)

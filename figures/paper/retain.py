@@ -11,17 +11,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from figures.paper.dips import DIP_HEADINGS, DIP_MEANING, DIP_WORDS, NO_DROP, dip_name, number
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
 from figures.paper.tradeoff import draw_tradeoff
-from figures.paper.transfer import NO_DROP, arrow, dip_of_mean, draw_switches, evaluations, interval, pairs
+from figures.paper.transfer import arrow, dip_of_mean, draw_switches, evaluations, interval, pairs
 from figures.paper.transfer import steps as transfer_steps
 from figures.style import INK, look, paper, save
 from smac.files import read_json, write_json, write_text
 from smac.training.comparison import online_numbers
 
 SHARE = 0.5
-SHOWN = {"switch/dip": "dip of the score", "switch/gain": "gain of the score"}
+
+
+def dip_of_all(tasks: dict[str, Any]) -> str:
+    """The dip that the pairs have, with the offline data and from an empty buffer."""
+    return dip_name(
+        {"online": task[cells]} for task in tasks.values() for cells in ("online", "from an empty buffer")
+    )
 
 
 def cell_of(benchmark: Benchmark, pair: str) -> str:
@@ -75,20 +82,21 @@ def draw(root: Path, preset: Preset) -> list[Path]:
 
 def draw_retain(tasks: dict[str, Any]) -> plt.Figure:
     """Per task a row of panels, a line per pair: hollow from an empty buffer, full with the offline data."""
-    rows = max(len(task["online"]) for task in tasks.values())
+    rows, kind = max(len(task["online"]) for task in tasks.values()), dip_of_all(tasks)
+    shown = {kind: DIP_WORDS[kind], "switch/gain": "gain of the score"}
     fig, axes = plt.subplots(
-        len(tasks), len(SHOWN), figsize=(6.8, 0.5 + len(tasks) * (0.5 + 0.22 * rows)), squeeze=False,
+        len(tasks), len(shown), figsize=(6.8, 0.5 + len(tasks) * (0.5 + 0.22 * rows)), squeeze=False,
         sharex="col",
     )  # fmt: skip
     for line, (label, task) in zip(axes, tasks.items(), strict=True):
-        for ax, number in zip(line, SHOWN, strict=True):
-            _panel(ax, task, number)
+        for ax, name in zip(line, shown, strict=True):
+            _panel(ax, task, name)
         line[0].axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
         line[1].axvline(0.0, color=INK, lw=0.6)
         line[0].set_yticks(range(len(task["online"])), [arrow(pair) for pair in task["online"]])
         line[1].set_yticks([])
         line[0].set_title(label, loc="left")
-    for ax, words in zip(axes[-1], SHOWN.values(), strict=True):
+    for ax, words in zip(axes[-1], shown.values(), strict=True):
         ax.set_xlabel(words)
     fig.tight_layout(rect=(0, 0.2 / fig.get_figheight(), 1, 1))
     kinds = (("white", "from an empty buffer"), (INK, "half of every batch from the offline data"))
@@ -99,12 +107,12 @@ def draw_retain(tasks: dict[str, Any]) -> plt.Figure:
     return fig
 
 
-def _panel(ax: Axes, task: dict[str, Any], number: str) -> None:
+def _panel(ax: Axes, task: dict[str, Any], name: str) -> None:
     for k, pair in enumerate(task["online"]):
         color = look(pair.split("-")[0]).color
         for kept, shift in ((False, -0.15), (True, 0.15)):
             cells = task["online"] if kept else task["from an empty buffer"]
-            value = cells[pair]["over_seeds"][number]
+            value = number(cells[pair], name)
             if value["low"] is not None and np.isfinite(value["low"]):
                 ax.hlines(k + shift, value["low"], value["high"], color=color, lw=1.0, alpha=0.6)
             ax.plot(value["mean"], k + shift, "o", color=color, mfc=color if kept else "white", ms=4.5)
@@ -113,23 +121,26 @@ def _panel(ax: Axes, task: dict[str, Any], number: str) -> None:
 
 
 def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
+    kind = dip_of_all(tasks)
+    dip = DIP_HEADINGS[kind]
     lines = [
         f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. "
         f"Each pair of `transfer` again with a share of {SHARE} of every online batch from the offline data; "
-        "in the picture full dots, hollow ones are from an empty buffer. The dip of the mean is that of the "
-        "mean over seeds, which leaves out the luck of single evaluations.",
+        f"in the picture full dots, hollow ones are from an empty buffer. {DIP_MEANING[kind]}. "
+        "The dip of the mean is that of the mean over seeds, on the same episodes.",
         "",
-        "| task | pair | offline success | dip, empty buffer | dip | dip of the mean | gain, empty buffer "
-        "| gain | final success | regret, empty buffer | regret |",
+        f"| task | pair | offline success | {dip}, empty buffer | {dip} | dip of the mean "
+        "| gain, empty buffer | gain | final success | regret, empty buffer | regret |",
         "|" + " --- |" * 11,
     ]  # fmt: skip
     for name, task in tasks.items():
         for pair, found in task["online"].items():
-            before = task["from an empty buffer"][pair]["over_seeds"]
+            empty = task["from an empty buffer"][pair]
+            before = empty["over_seeds"]
             numbers = found["over_seeds"]
             cells = [
                 name, arrow(pair), interval(task["offline"][pair.split("-")[0]]["over_seeds"]["success"]),
-                interval(before["switch/dip"]), interval(numbers["switch/dip"]),
+                interval(number(empty, kind)), interval(number(found, kind)),
                 f"{found['dip of the mean']:.2f}", interval(before["switch/gain"]),
                 interval(numbers["switch/gain"]), interval(numbers["final_success"]),
                 interval(before["regret/eval"]), interval(numbers["regret/eval"]),

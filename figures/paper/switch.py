@@ -9,15 +9,19 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from figures.paper.dips import DIP_WORDS, NO_DROP, number
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
-from figures.paper.transfer import NO_DROP, interval
+from figures.paper.transfer import interval
 from figures.paper.transfer import steps as transfer_steps
 from figures.style import INK, look, paper, save
 from smac.files import write_json, write_text
-from smac.training.comparison import online_numbers
+from smac.training.comparison import common_dip, online_numbers
 
-SHOWN = {"switch/dip": "dip of the score", "switch/gain": "gain of the score", "regret/eval": "regret"}
+
+def shown(kind: str) -> dict[str, str]:
+    """The numbers of a panel each, and what is written there; `kind` is the dip that all runs have."""
+    return {kind: DIP_WORDS[kind], "switch/gain": "gain of the score", "regret/eval": "regret"}
 
 
 def _benchmarks(preset: Preset) -> list[Benchmark]:
@@ -46,22 +50,24 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     """Dip, gain and regret against the actor's learning rate, a line per method; intervals over seeds."""
     out, written = root / "figures" / "switch", []
     for benchmark in _benchmarks(preset):
-        rows: list[dict[str, Any]] = [
-            {"method": method, "actor_lr": float(rate)}
-            | {
-                name: online_numbers(root / cell_of(benchmark, method, rate))["over_seeds"][name]
-                for name in (*SHOWN, "switch/evaluated_every")
-            }
+        found = {
+            (method, rate): online_numbers(root / cell_of(benchmark, method, rate))
             for method in preset.offline
             for rate in benchmark.rates
+        }
+        panels = shown(common_dip([*found.values()]))
+        rows: list[dict[str, Any]] = [
+            {"method": method, "actor_lr": float(rate)}
+            | {name: number(cell, name) for name in (*panels, "switch/evaluated_every")}
+            for (method, rate), cell in found.items()
         ]
         with paper():
-            fig = _curves(rows, preset)
+            fig = _curves(rows, preset, panels)
             written += save(fig, out / benchmark.label)
             plt.close(fig)
-        lines = [f"| method | actor's rate | {' | '.join(SHOWN.values())} |", "| --- " * 5 + "|"]
+        lines = [f"| method | actor's rate | {' | '.join(panels.values())} |", "| --- " * 5 + "|"]
         for row in rows:
-            cells = " | ".join(interval(row[name]) for name in SHOWN)
+            cells = " | ".join(interval(row[name]) for name in panels)
             lines.append(f"| {look(row['method']).name} | {row['actor_lr']:g} | {cells} |")
         about = {
             "preset": preset.name, "task": benchmark.task, "seed": benchmark.seed, "seeds": preset.seeds,
@@ -74,9 +80,9 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     return written
 
 
-def _curves(rows: list[dict[str, Any]], preset: Preset) -> plt.Figure:
-    fig, axes = plt.subplots(1, len(SHOWN), figsize=(6.8, 2.3), sharex=True)
-    for ax, (name, label) in zip(axes, SHOWN.items(), strict=True):
+def _curves(rows: list[dict[str, Any]], preset: Preset, panels: dict[str, str]) -> plt.Figure:
+    fig, axes = plt.subplots(1, len(panels), figsize=(6.8, 2.3), sharex=True)
+    for ax, (name, label) in zip(axes, panels.items(), strict=True):
         for k, method in enumerate(preset.offline):
             own = [row for row in rows if row["method"] == method]
             shift = 1.06 ** (k - (len(preset.offline) - 1) / 2)  # so that intervals do not hide each other

@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from figures.paper.dips import DIP_WORDS, dip_name, number
 from figures.style import INK, look
 
-MARKERS = {"sac": "o", "td3": "s", "td3_bc": "^"}
+MARKERS = {"sac": "o", "td3": "s", "td3_bc": "^", "awr": "D"}
 
 
 def front(dip: np.ndarray, success: np.ndarray) -> np.ndarray:
@@ -28,13 +29,14 @@ def draw_tradeoff(tasks: Mapping[str, Any], asked: float) -> plt.Figure:
 
     The upper left is what one wants. Bars are intervals over seeds.
     """
+    kind = dip_name(tasks.values())
     width = 0.6 + 2.3 * len(tasks)
     fig, axes = plt.subplots(1, len(tasks), figsize=(width, 2.9), squeeze=False)
     for ax, (name, task) in zip(axes[0], tasks.items(), strict=True):
-        _panel(ax, task)
+        _panel(ax, task, kind)
         ax.axvline(asked, color=INK, lw=0.8, ls=(0, (4, 3)))
         ax.set_title(name)
-        ax.set_xlabel("dip of the score at the switch")
+        ax.set_xlabel(f"{DIP_WORDS[kind]} at the switch")
     axes[0][0].set_ylabel("success offline")
     pairs = [cell.split("-") for task in tasks.values() for cell in task["online"]]
     dots = [_dot(look(a).color, "o", look(a).name) for a in dict.fromkeys(a for a, _ in pairs)]
@@ -46,9 +48,9 @@ def draw_tradeoff(tasks: Mapping[str, Any], asked: float) -> plt.Figure:
     return fig
 
 
-def _panel(ax: Axes, task: Mapping[str, Any]) -> None:
+def _panel(ax: Axes, task: Mapping[str, Any], kind: str) -> None:
     pairs = [cell.split("-") for cell in task["online"]]
-    across = [task["online"]["-".join(pair)]["over_seeds"]["switch/dip"] for pair in pairs]
+    across = [number(task["online"]["-".join(pair)], kind) for pair in pairs]
     up = [task["offline"][a]["over_seeds"]["success"] for a, _ in pairs]
     for (a, b), x, y in zip(pairs, across, up, strict=True):
         color = look(a).color

@@ -11,20 +11,27 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from figures.curves import CurvePair, draw_curves
+from figures.paper.dips import DIP_HEADINGS, DIP_MEANING, NO_DROP, dip_name, number
 from figures.paper.plan import Step
 from figures.paper.presets import Benchmark, Preset
 from figures.paper.tradeoff import draw_tradeoff
 from figures.style import look, paper, save
-from smac.agents import OFFLINE
+from smac.agents import OFFLINE, ONLINE
 from smac.files import read_json, write_json, write_text
+from smac.training.comparison import min_max_regret
 from smac.training.run import read_metrics
 from smac.training.summary import curve
 
-NO_DROP = 0.02  # of the score: what counts as "without a drop"
 PAPER = {
     "C1": "SMAC -> SAC without a drop on 6 of 6 tasks; the baselines drop",
     "C2": "SMAC -> TD3 without a drop on 6 of 6 tasks, SMAC -> TD3+BC on 4 of 6",
     "C3": "regret 34 to 58 % below the best baseline on 4 of 6 tasks",
+}
+PAPER_REGRET = {  # min-max normalised within each of six tasks, and averaged; from the authors' page
+    "iql": {"awr": 0.508, "sac": 0.471, "td3": 0.653, "td3_bc": 0.494},
+    "smac": {"awr": 0.380, "sac": 0.031, "td3": 0.090, "td3_bc": 0.226},
+    "td3_bc": {"awr": 0.654, "sac": 0.962, "td3": 0.545, "td3_bc": 0.562},
+    "cal_ql": {"awr": 0.482, "sac": 0.448, "td3": 0.442, "td3_bc": 0.614},
 }
 
 
@@ -90,7 +97,10 @@ def draw(root: Path, preset: Preset) -> list[Path]:
         pictures += save(fig, out / "tradeoff")
         plt.close(fig)
     claims = {name: judge(tasks) for name, judge in CLAIMS.items()}
-    about = {"preset": preset.name, "seeds": preset.seeds, "paper": PAPER, "claims": claims, "tasks": tasks}
+    about = {
+        "preset": preset.name, "seeds": preset.seeds, "paper": PAPER, "claims": claims,
+        "min-max regret": regret_table(tasks), "tasks": tasks,
+    }  # fmt: skip
     return [
         *pictures,
         write_json(out / "transfer.json", about),
@@ -129,10 +139,20 @@ def arrow(pair: str) -> str:
     return " → ".join(look(part).name for part in pair.split("-"))
 
 
-def number(task: Mapping[str, Any], cell: str, name: str) -> dict[str, float]:
-    """Mean over seeds with its interval: {mean, low, high, seeds}."""
-    found: dict[str, float] = task["online"][cell]["over_seeds"][name]
-    return found
+def regret_table(tasks: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Offline -> online algorithm -> mean over tasks of the min-max normalised regret, and how many they are.
+
+    Normalised within each task over all of its pairs, as in the paper's table.
+    """
+    shares: dict[tuple[str, str], list[float]] = {}
+    for task in tasks.values():
+        for cell, share in min_max_regret(task["online"]).items():
+            a, b = cell.split("-")
+            shares.setdefault((a, b), []).append(share)
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for (a, b), found in shares.items():
+        table.setdefault(a, {})[b] = {"mean": float(np.mean(found)), "tasks": len(found)}
+    return table
 
 
 def dip_of_mean(directory: Path) -> float:
@@ -155,10 +175,11 @@ def no_drop(dip: Mapping[str, float]) -> bool:
 def _transfers(tasks: Mapping[str, Any], belongs: Callable[[str, str], bool]) -> dict[str, Any]:
     """Pair -> the tasks on which it does not drop, of how many."""
     dips: dict[str, dict[str, Any]] = {}
+    kind = dip_name(tasks.values())
     for name, task in tasks.items():
         for cell in task["online"]:
             if belongs(*cell.split("-")):
-                dips.setdefault(cell, {})[name] = number(task, cell, "switch/dip")
+                dips.setdefault(cell, {})[name] = number(task["online"][cell], kind)
     return {
         cell: {"without a drop": sum(map(no_drop, found.values())), "tasks": len(found), "dips": found}
         for cell, found in dips.items()
@@ -170,7 +191,7 @@ def _regrets(tasks: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, task in tasks.items():
         regret = {
-            a: number(task, cell, "regret/eval")["mean"]
+            a: number(task["online"][cell], "regret/eval")["mean"]
             for cell in task["online"]
             for a, b in [cell.split("-")]
             if b == "sac"
@@ -199,33 +220,69 @@ def interval(value: Mapping[str, float], digits: int = 2) -> str:
 
 
 def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset) -> str:
+    kind = dip_name(tasks.values())
     lines = [
-        f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. The "
-        "dip is the score at the switch minus the worst later evaluation, seed by seed, or of the mean over "
-        "seeds, which leaves out the luck of single evaluations; the gain is the last score minus that at "
-        "the switch.",
+        f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. "
+        f"{DIP_MEANING[kind]}. The dip of the mean is that of the mean over seeds, on the same "
+        "episodes; monotone counts seeds by whether the score ever falls after the switch, then judges their "
+        "mean curve; the gain is the last score minus that at the switch; regret is also given as a share of "
+        "the way from the smallest to the largest of the task.",
         "",
-        "| task | method | offline success | dip | dip of the mean | evaluated every | recovery | gain "
-        "| final success | regret |",
-        "|" + " --- |" * 10,
+        f"| task | method | offline success | {DIP_HEADINGS[kind]} | dip of the mean | monotone "
+        "| evaluated every | recovery | gain | final success | regret | min-max |",
+        "|" + " --- |" * 12,
     ]
     for name, task in tasks.items():
+        shares = min_max_regret(task["online"])
         for cell in task["online"]:
             a = cell.split("-")[0]
             numbers = task["online"][cell]["over_seeds"]
             offline = task["offline"][a]["over_seeds"]["success"]
             cells = [
-                name, arrow(cell), interval(offline), interval(numbers["switch/dip"]),
+                name, arrow(cell), interval(offline), interval(number(task["online"][cell], kind)),
                 f"{task['online'][cell]['dip of the mean']:.2f}",
+                _monotone(task["online"][cell].get("monotone")),
                 f"{numbers['switch/evaluated_every']['mean']:.0f} steps",
                 _recovery(numbers.get("switch/recovery_steps"), preset.seeds),
                 *(interval(numbers[x]) for x in ("switch/gain", "final_success", "regret/eval")),
+                f"{shares[cell]:.2f}",
             ]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| | the paper | here |", "| --- | --- | --- |"]
     for claim, text in PAPER.items():
         lines.append(f"| {claim} | {text} | {_in_words(claim, claims[claim])} |")
+    lines += ["", *_regret_lines(regret_table(tasks))]
     return "\n".join(lines) + "\n"
+
+
+def _monotone(found: Mapping[str, Any] | None) -> str:
+    """`2 monotone, 3 undecided; mean undecided`, or that nothing is known."""
+    if found is None:
+        return "no episodes kept"
+    seeds = ", ".join(f"{count} {name}" for name, count in found["seeds"].items() if count)
+    return f"{seeds}; mean {found['mean']['verdict']}" if found["mean"] else seeds
+
+
+def _regret_lines(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
+    """Offline methods in rows and online ones in columns, here and in the paper."""
+    online = [b for b in ONLINE if any(b in row for row in [*table.values(), *PAPER_REGRET.values()])]
+    lines = [
+        "Regret, min-max normalised within each task over its pairs and averaged over tasks, lower is "
+        "better; in brackets the paper's, over its six tasks.",
+        "",
+        f"| offline | {' | '.join(look(b).name for b in online)} |",
+        "|" + " --- |" * (1 + len(online)),
+    ]
+    for a, row in table.items():
+        cells = [_share(row.get(b), PAPER_REGRET.get(a, {}).get(b)) for b in online]
+        lines.append(f"| {look(a).name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _share(here: Mapping[str, float] | None, paper: float | None) -> str:
+    """`0.12 of 3 tasks (0.03)`."""
+    own = f"{here['mean']:.2f} of {here['tasks']} task{'s' if here['tasks'] != 1 else ''}" if here else "–"
+    return own if paper is None else f"{own} ({paper:.3f})"
 
 
 def _recovery(steps: Mapping[str, float] | None, seeds: int) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from figures.style import Look, look, number
+from figures.style import Look, look, monotone_words, number
+from landscape.statistics import falls
+from landscape.study.pairs import bounded, falls_in
 from smac.errors import UserError
 from smac.files import read_json
 
@@ -23,6 +25,9 @@ class Panel:
 
     title: str
     verdict: str
+    monotone: str
+    """monotone | not monotone | undecided."""
+    falls: bool
     alphas: Floats
     means: Floats
     lower: Floats
@@ -31,9 +36,14 @@ class Panel:
     level: float
     """The lower end minus the margin."""
     depth: str
+    fall: str
     note: str
     behind: tuple[Floats, ...] = ()
     """Mean paths of single seeds, drawn thin behind the mean over seeds."""
+
+    def monotone_words(self, *, short: bool = False) -> str:
+        """Beside the verdict on the valley."""
+        return monotone_words(self.monotone, falls=self.falls, short=short)
 
     @property
     def ends(self) -> list[int]:
@@ -77,12 +87,15 @@ def panels(report: Report, method: Report) -> list[Panel]:
     mean = Panel(
         title=f"mean of {path['seeds']} seeds",
         verdict=path["verdict"],
+        monotone=monotone_of(path, delta),
+        falls=falls_in(path, delta),
         alphas=alphas,
         means=means,
         lower=lower,
         upper=upper,
         level=min(means[0], means[-1]) - delta,
         depth=f"V = {interval_text(path['V'])}",
+        fall=f"DD = {interval_text(path['DD'])}",
         note=note,
         behind=tuple(one.means[rows] for one, rows in zip(found, inner, strict=True)),
     )
@@ -98,14 +111,32 @@ def _seed_panel(pair: Report, delta: float) -> Panel:
     return Panel(
         title=f"seed {pair['seed']}",
         verdict=pair["verdict"],
+        monotone=pair["monotone"],
+        falls=pair_falls(pair, delta),
         alphas=alphas,
         means=means,
         lower=lower,
         upper=upper,
         level=min(pair["offline_return"], pair["online_return"]) - delta,
         depth=f"V = {interval_text(pair['V'])}",
+        fall=f"DD = {interval_text(pair['DD'])}",
         note=f"{played} per point",
     )
+
+
+def monotone_of(path: Report, delta: float) -> str:
+    """The verdict on the mean path; reports of older versions have only the interval that it follows from."""
+    if "monotone" in path:
+        return str(path["monotone"])
+    lower, upper = path["DD"]["lower"], path["DD"]["upper"]
+    if upper is not None and upper <= delta and not path["episodes_dropped"]:
+        return "monotone"
+    return "not monotone" if (lower or 0.0) > delta else "undecided"
+
+
+def pair_falls(pair: Report, delta: float) -> bool:
+    """Whether the online end of a pair lies below the offline one by more than the margin."""
+    return falls(pair["offline_return"], pair["online_return"], bounded(pair["DD"]), delta)
 
 
 def y_limits(many: Sequence[Panel]) -> tuple[float, float]:

@@ -22,7 +22,9 @@ def paths_still(report: Report) -> Figure:
     limits, look = y_limits([panel for _, group in groups for panel in group]), looks(report)
     width = 7.0 if columns > 2 else 2.9 * columns
     with paper():
-        fig = Figure(figsize=(width, (0.85 * width / columns + 0.4) * len(rows) + 0.25), layout="constrained")
+        fig = Figure(
+            figsize=(width, (0.85 * width / columns + 0.52) * len(rows) + 0.25), layout="constrained"
+        )
         axes = fig.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
         for line, ((name, row), many) in enumerate(zip(rows, axes, strict=True)):
             for k, ax in enumerate(many):
@@ -38,7 +40,8 @@ def paths_still(report: Report) -> Figure:
         axes[0, 0].set_xticks([0, 0.5, 1], ["0", "½", "1"])
         fig.supxlabel(
             f"α from offline (0, open) to online (1, filled); shaded: {100 * report['confidence']:g} % "
-            "simultaneous band; dashed: lower end − margin",
+            "simultaneous band; dashed: lower end − margin;\nmonotone?: undecided; falls: online ends below "
+            "offline by more than the margin",
             fontsize=7.5, color=GREY,
         )  # fmt: skip
     return fig
@@ -72,21 +75,22 @@ def _draw(ax: Axes, panel: Panel, look: Look, above: str) -> None:
         x, y = panel.alphas[index], panel.means[index]
         ax.plot(x, y, "o", ms=4, mfc=face, mec=look.color, mew=1.1, zorder=4, clip_on=False)
     ax.axhline(panel.level, color=INK, linewidth=0.6, dashes=(4, 3), zorder=2)
-    words: dict[str, Any] = {
-        "transform": ax.transAxes,
-        "ha": "left",
-        "va": "bottom",
-        "fontsize": 7,
-        "parse_math": False,
-    }
-    color = VERDICT_COLORS[panel.verdict]
-    ax.text(0, 1.03, f"{above}{panel.title}\n", **words)
-    ax.text(0, 1.03, panel.verdict, fontweight="bold", color=color, **words)
+    words: dict[str, Any] = {"ha": "left", "va": "bottom", "fontsize": 7, "parse_math": False}
+    ax.set_title("\n\n", fontsize=7)  # keeps the height of three lines; their widths are not to narrow axes
+    lines = [
+        (f"{above}{panel.title}\n\n", INK, "normal"),
+        (f"{panel.verdict}\n", VERDICT_COLORS[panel.verdict], "bold"),
+        (panel.monotone_words(short=True), VERDICT_COLORS[panel.monotone], "bold"),
+    ]
+    for text, color, weight in lines:
+        told = ax.text(0, 1.03, text, transform=ax.transAxes, color=color, fontweight=weight, **words)
+        told.set_in_layout(False)
     depth = panel.depth.replace(" [", "\n[")
-    ax.text(
+    told = ax.text(
         0.5, 0.02, depth, transform=ax.transAxes, ha="center", va="bottom", fontsize=6, color=INK,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}, zorder=5,
     )  # fmt: skip
+    told.set_in_layout(False)
 
 
 def profile_still(report: Report) -> Figure:

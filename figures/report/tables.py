@@ -1,10 +1,11 @@
 """The tables of a report as rows of text, in Markdown, and in LaTeX for booktabs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from figures.report.data import Report, interval_text
-from figures.style import number
+from figures.report.data import Report, interval_text, monotone_of, pair_falls
+from figures.style import monotone_words, number
+from landscape.study.pairs import falls_in
 
 Rows = list[list[str]]
 
@@ -21,8 +22,12 @@ def depth_unit(report: Report) -> str:
     return "iqm_relative" if report["unit"] != "return" else "iqm"
 
 
-METHOD_COLUMNS = ["method", "seeds", "verdicts", "IQM of V", "IQM of DD", "mean path"]
+METHOD_COLUMNS = [
+    "method", "seeds", "valley on the line", "monotone (linearly connected)", "IQM of V", "IQM of DD",
+    "mean path",
+]  # fmt: skip
 VERDICTS = ("connected", "valley", "undecided")
+MONOTONES = ("monotone", "not monotone", "undecided")
 
 
 def method_rows(report: Report) -> Rows:
@@ -31,21 +36,32 @@ def method_rows(report: Report) -> Rows:
         [
             method["name"],
             str(len(method["seeds"])),
-            ", ".join(f"{method['verdicts'][name]} {name}" for name in VERDICTS if method["verdicts"][name]),
+            _counted(method["verdicts"], VERDICTS),
+            _counted(method["monotone"], MONOTONES),
             *_over_seeds(report, method),
         ]
         for method in report["methods"]
     ]
 
 
+def _counted(counts: Mapping[str, int], names: Sequence[str]) -> str:
+    """`3 monotone, 2 undecided`; a verdict that no seed has may be missing."""
+    return ", ".join(f"{counts[name]} {name}" for name in names if counts.get(name))
+
+
 def _over_seeds(report: Report, method: Report) -> list[str]:
-    """IQM of V, of DD, and the verdict on the mean path."""
+    """IQM of V, of DD, and the verdicts on the mean path."""
     iqm, path = method[depth_unit(report)], method["path"]
-    return [*(interval_text(iqm.get(name)) for name in ("V", "DD")), path["verdict"] if path else "–"]
+    mean = "–"
+    if path:
+        delta = report["margin"]["delta"]
+        rising = monotone_words(monotone_of(path, delta), falls=falls_in(path, delta))
+        mean = f"{path['verdict']}, {rising}"
+    return [*(interval_text(iqm.get(name)) for name in ("V", "DD")), mean]
 
 
 PAIR_COLUMNS = [
-    "method", "seed", "verdict", "V", "V cross-fitted", "DD", "p (monotone)", "offline return",
+    "method", "seed", "valley", "monotone", "V", "V cross-fitted", "DD", "p (monotone)", "offline return",
     "online return",
 ]  # fmt: skip
 
@@ -57,6 +73,7 @@ def pair_rows(report: Report) -> Rows:
             pair["method"],
             str(pair["seed"]),
             pair["verdict"],
+            monotone_words(pair["monotone"], falls=pair_falls(pair, report["margin"]["delta"])),
             interval_text(pair["V"]),
             number(pair["V_crossfit"]),
             interval_text(pair["DD"]),
@@ -132,6 +149,9 @@ def markdown(report: Report) -> str:
         f"# From offline to online on {report['task']}",
         report["headline"],
         _markdown_table(METHOD_COLUMNS, method_rows(report)),
+        "Training seeds by two verdicts, each against the margin: whether the return falls below the lower "
+        "of its two ends, and whether it ever falls on the way from offline to online; if not, the two are "
+        "linearly connected in the paper's sense. The mean path is judged over training seeds. "
         "IQM of the cross-fitted valley depth V and of the drawdown DD over training seeds, "
         f"{unit_text(report)}; brackets: {percent} stratified bootstrap over seeds, none below five seeds "
         "or where all seeds agree.",
@@ -157,20 +177,26 @@ def _markdown_table(columns: Sequence[str], rows: Rows) -> str:
 def latex(report: Report) -> str:
     """The method table for `\\input`; needs the package booktabs."""
     percent = rf"{100 * report['confidence']:g}\,\%"
-    columns = "Method & Seeds & Connected & Valley & Undecided & IQM of $V$ & IQM of $DD$ & Mean path"
+    groups = r" & & \multicolumn{3}{c}{Valley on the line} & \multicolumn{3}{c}{Monotone} & & &"
+    columns = (
+        "Method & Seeds & Connected & Valley & Undecided & Yes & No & Undecided & IQM of $V$ & IQM of $DD$ "
+        "& Mean path"
+    )
     body = [
         [
             method["name"],
             str(len(method["seeds"])),
             *(str(method["verdicts"][name]) for name in VERDICTS),
+            *(str(method["monotone"].get(name, 0)) for name in MONOTONES),
             *_over_seeds(report, method),
         ]
         for method in report["methods"]
     ]
     caption = (
         f"Linear connectivity from offline to online on {tex(report['task'])}: training seeds by verdict at "
-        f"a margin of {tex(number(report['margin']['delta']))}, and the interquartile mean of valley depth "
-        f"$V$ and drawdown $DD$ over training seeds, {tex(unit_text(report))}; brackets: {percent} "
+        f"a margin of {tex(number(report['margin']['delta']))}, of a valley and of a return that is monotone "
+        "along the line, which the paper calls linearly connected, and the interquartile mean of valley "
+        f"depth $V$ and drawdown $DD$ over training seeds, {tex(unit_text(report))}; brackets: {percent} "
         "stratified bootstrap over seeds."
     )
     lines = [
@@ -178,8 +204,10 @@ def latex(report: Report) -> str:
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{caption}}}",
-        r"\begin{tabular}{lrrrrlll}",
+        r"\begin{tabular}{lrrrrrrrlll}",
         r"\toprule",
+        groups + r" \\",
+        r"\cmidrule(lr){3-5}\cmidrule(lr){6-8}",
         columns + r" \\",
         r"\midrule",
         *(" & ".join(map(tex, row)) + r" \\" for row in body),

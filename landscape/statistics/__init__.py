@@ -11,27 +11,20 @@ over, and then no verdict of "connected" or "monotone" is given: what was droppe
 
 | room | what it answers |
 |---|---|
-| `numbers`, `contrasts` | what V, DD, barriers, dip, width and area of a curve are |
-| `bounds` | how well episodes determine them, all at once |
+| `numbers` | what V, DD, barriers, dip, width and area of a curve are |
 | `valley` | how deep the valley is without the bias of a minimum; bounds on its width and area |
-| `monotonicity` | does the return ever fall, does it rise overall |
 | `path` | all of it for one path, with verdicts |
 | `adaptive` | the same with episodes only where they are needed |
 | `methods` | all of it for a method, with training runs as the unit |
 | `seeds`, `comparison` | scalars over training runs: IQM, profiles, probability of improvement |
 | `cliffs` | does one step lose a large share of what was gained |
 | `truths`, `doctor` | how often this installation is right where the truth is known |
+
+Contrasts, their simultaneous bounds and the tests of monotonicity are those of `smac.statistics`, which
+judges learning curves by them, too.
 """
 
 from landscape.statistics.adaptive import Adaptive, AdaptiveReport, Stage, analyse_stages
-from landscape.statistics.bounds import (
-    Bounds,
-    Interval,
-    pointwise,
-    resampling_weights,
-    simultaneous,
-    verdict,
-)
 from landscape.statistics.cliffs import Cliff, cliff
 from landscape.statistics.comparison import (
     Improvement,
@@ -41,23 +34,31 @@ from landscape.statistics.comparison import (
     improvement_p_value,
     probability_of_improvement,
 )
-from landscape.statistics.contrasts import Array, Family, families
 from landscape.statistics.doctor import Calibration, Case, calibrate
-from landscape.statistics.methods import MethodReport, analyse_seeds, over_runs
-from landscape.statistics.monotonicity import monotone_p_value, permutation_p_value, trend_p_value
+from landscape.statistics.methods import MethodReport, analyse_seeds
 from landscape.statistics.numbers import (
     PathNumbers,
     arc_length_average,
     below,
-    drawdown,
     inside,
     path_numbers,
     relative_depth,
 )
-from landscape.statistics.path import Limits, PathReport, analyse_path, sentence
+from landscape.statistics.path import Limits, PathReport, analyse_path, falls, monotone_sentence, sentence
 from landscape.statistics.seeds import Aggregate, Profile, Strata, aggregate, iqm, profile, wilson
 from landscape.statistics.truths import TRUTHS, Gaussian, SuccessOrFailure, Truth
 from landscape.statistics.valley import SPLITS, CrossfitValley, crossfit, crossfit_valley, width_and_area
+from smac.statistics.bounds import (
+    Bounds,
+    Interval,
+    pointwise,
+    resampling_weights,
+    simultaneous,
+    verdict,
+)
+from smac.statistics.contrasts import Array, Family, families
+from smac.statistics.monotonicity import drawdown, monotone_p_value, permutation_p_value, trend_p_value
+from smac.statistics.runs import over_runs
 
 __all__ = [
     "SPLITS",
@@ -96,6 +97,7 @@ __all__ = [
     "crossfit",
     "crossfit_valley",
     "drawdown",
+    "falls",
     "families",
     "holm",
     "improvement",
@@ -103,6 +105,7 @@ __all__ = [
     "inside",
     "iqm",
     "monotone_p_value",
+    "monotone_sentence",
     "over_runs",
     "path_numbers",
     "permutation_p_value",

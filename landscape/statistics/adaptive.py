@@ -48,11 +48,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from landscape.statistics.bounds import Bounds, Interval, pointwise, resampling_weights, simultaneous
-from landscape.statistics.contrasts import Array, Family, lower_end
 from landscape.statistics.numbers import inside, path_numbers
 from landscape.statistics.path import PathReport, analyse_path, limits
 from smac.errors import UserError
+from smac.statistics.bounds import Bounds, Interval, pointwise, resampling_weights, simultaneous
+from smac.statistics.contrasts import Array, Family, lower_end
 
 Play = Callable[[Sequence[int], int], Array]
 """From rows of the grid and a number of episodes n to returns [rows, n] on the first n episode seeds."""

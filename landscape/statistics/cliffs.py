@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.statistics.bounds import Interval, resampling_weights, simultaneous, verdict
-from landscape.statistics.contrasts import Array
 from landscape.statistics.path import check_options
-from landscape.statistics.results import Result
 from smac.errors import UserError
+from smac.statistics.bounds import Interval, resampling_weights, simultaneous, verdict
+from smac.statistics.contrasts import Array
+from smac.statistics.results import Result
 
 SHARE = 0.25
 

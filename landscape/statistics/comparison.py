@@ -9,11 +9,11 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm, rankdata
 
-from landscape.statistics.bounds import Interval
-from landscape.statistics.contrasts import Array
-from landscape.statistics.results import Result
 from landscape.statistics.seeds import Strata, check_strata, expanded_tail
 from smac.errors import UserError
+from smac.statistics.bounds import Interval
+from smac.statistics.contrasts import Array
+from smac.statistics.results import Result
 
 
 @dataclass(frozen=True)

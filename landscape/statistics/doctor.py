@@ -30,9 +30,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape.statistics.path import PathReport, analyse_path, check_options
-from landscape.statistics.results import Result
 from landscape.statistics.truths import TRUTHS, Truth
 from smac.errors import UserError
+from smac.statistics.results import Result
 
 QUICK = tuple(
     TRUTHS[f"{shape}, {noise}"]

@@ -1,18 +1,7 @@
 """One path per training run: what the paths of a method have in common, with the run as the unit (4.9).
 
-Returns [seeds, points, episodes] share their episode seeds over points *and* training runs, so two things
-vary: which runs were trained, and which episodes were played. Half-widths are the larger one of two
-bootstraps, each divided by the pooled standard error of its kind (see `bounds`):
-
-* over runs alone, whose episodes are averaged first: right when every run plays its own episodes;
-* over runs and, independently, over episodes (pigeonhole bootstrap, Owen 2007), with the variance of both.
-
-Measured on 21 points, 20 episodes, a valley whose depth varies over runs with a skewed (exponential)
-distribution, 200 samples each, nominal 95 %: with 10 runs and strong luck common to all runs, runs alone
-missed the band in 56 % and V in 14 %, and so did episodes resampled within runs (47 %, 19 %), both bootstraps
-together 5 % and 0 %. Where luck is not shared, runs and episodes together missed V in 8 to 12 % (5 and 10
-runs), runs alone in 5 to 8 %; the larger one of the two in no more than 8 %. With 3 runs the bounds are
-infinite.
+Returns [seeds, points, episodes] share their episode seeds over points *and* training runs; the bounds are
+those of `smac.statistics.runs`.
 """
 
 import math
@@ -22,22 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.statistics.bounds import (
-    Bounds,
-    Interval,
-    quantile,
-    ratio,
-    resampling_weights,
-    root,
-    simultaneous,
-    verdict,
-)
-from landscape.statistics.contrasts import Array, families
-from landscape.statistics.numbers import PathNumbers, drawdown, inside, path_numbers
+from landscape.statistics.numbers import PathNumbers, inside, path_numbers
 from landscape.statistics.path import Limits, analyse_path, check_options, limits
-from landscape.statistics.results import Result
 from landscape.statistics.seeds import Aggregate, aggregate
 from smac.errors import UserError
+from smac.statistics.bounds import Bounds, Interval, resampling_weights, verdict
+from smac.statistics.contrasts import Array, families
+from smac.statistics.curve import MONOTONE, NOT_MONOTONE, UNDECIDED
+from smac.statistics.monotonicity import drawdown
+from smac.statistics.results import Result
+from smac.statistics.runs import over_runs
+
+VERDICTS, MONOTONES = ("connected", "valley", "undecided"), (MONOTONE, NOT_MONOTONE, UNDECIDED)
 
 
 @dataclass(frozen=True)
@@ -67,6 +52,10 @@ class MethodReport(Result):
     """If undecided: how many more training runs would decide it (rough); None if no number is known to."""
     verdicts: Mapping[str, int]
     """Runs by the verdict on their own path, against all of their own episodes."""
+    monotone: str
+    """monotone | not monotone | undecided, for DD of the mean path against the margin."""
+    monotones: Mapping[str, int]
+    """Runs by the verdict on whether their own path is monotone, against all of their own episodes."""
     run_V: tuple[float, ...]
     """Cross-fitted valley depth of every run; nan with one episode."""
     run_DD: tuple[float, ...]
@@ -126,6 +115,7 @@ def analyse_seeds(
     means = R.mean(axis=(0, 2))
     width = math.inf if silent else bound(np.eye(points)).half_width
     found = verdict(depth["V"], margin)
+    rising = verdict(depth["DD"], margin, MONOTONE, NOT_MONOTONE)
     undecided = found == "undecided"
     own = [analyse_path(run, t, margin=margin, confidence=confidence, draws=draws, seed=seed) for run in R]
     run_V = tuple(report.V_crossfit for report in own)
@@ -138,7 +128,9 @@ def analyse_seeds(
         margin=float(margin),
         verdict=found if complete or found != "connected" else "undecided",
         extra_seeds=bounds["V"].units_for(family["V"], margin) if undecided and not silent else None,
-        verdicts=_counted([report.verdict for report in own], complete),
+        verdicts=_counted([report.verdict for report in own], complete, VERDICTS),
+        monotone=rising if complete or rising != MONOTONE else UNDECIDED,
+        monotones=_counted([report.monotone for report in own], complete, MONOTONES),
         run_V=run_V,
         run_DD=tuple(drawdown(R.mean(axis=2)).tolist()),
         V_iqm=_iqm(run_V, confidence, seed),
@@ -151,50 +143,14 @@ def analyse_seeds(
     )
 
 
-def _counted(verdicts: list[str], complete: bool) -> dict[str, int]:
-    """How many runs have each verdict; none is "connected" where dropped episodes may hide a valley."""
-    counts = Counter(v if complete or v != "connected" else "undecided" for v in verdicts)
-    return {name: counts[name] for name in ("connected", "valley", "undecided")}
+def _counted(verdicts: list[str], complete: bool, names: tuple[str, ...]) -> dict[str, int]:
+    """How many runs have each verdict; none has the first, good one where a fall may be hidden."""
+    good, *_, undecided = names
+    counts = Counter(v if complete or v != good else undecided for v in verdicts)
+    return {name: counts[name] for name in names}
 
 
 def _iqm(run_V: tuple[float, ...], confidence: float, seed: int) -> Aggregate | None:
     if any(math.isnan(V) for V in run_V):
         return None
     return aggregate({"runs": np.array(run_V)}, confidence=confidence, seed=seed)
-
-
-def over_runs(R: Array, contrasts: Array, of_runs: Array, of_episodes: Array, confidence: float) -> Bounds:
-    """Simultaneous bounds on contrasts @ mean path for new runs and new episodes; see the module's text.
-
-    R [seeds, points, episodes]; weights [draws, seeds] and [draws, episodes] from `resampling_weights`.
-    Infinite with one run or one episode.
-    """
-    runs, _, episodes = R.shape
-    alone = simultaneous(R.mean(axis=2).T, contrasts, of_runs, confidence)
-    if runs == 1 or episodes == 1:
-        return Bounds(alone.estimates, math.inf, math.inf, runs)
-    T, error = _both(R, contrasts, of_runs, of_episodes)
-    half_width = max(alone.half_width, float(quantile(T, confidence)) * error)
-    return Bounds(alone.estimates, half_width, max(alone.error, error), runs)
-
-
-def _both(R: Array, contrasts: Array, of_runs: Array, of_episodes: Array) -> tuple[Array, float]:
-    """Studentised maxima [draws] of the pigeonhole bootstrap, and the pooled standard error.
-
-    The squared error is that of the runs' means plus that of the episodes' means; the noise of single
-    episodes is in both, so it counts twice (conservative).
-    """
-    runs, _, episodes = R.shape
-    largest, variance = np.zeros((2, len(of_runs)))
-    squared = 0.0
-    for contrast in contrasts:  # one at a time: memory stays [draws, seeds + episodes]
-        D = np.einsum("k,skn->sn", contrast, R)
-        D = D - D.mean()
-        by_run, by_episode = of_episodes @ D.T, of_runs @ D
-        shift = np.sum(of_runs * by_run, axis=1)
-        variance += (np.sum(of_runs * by_run**2, axis=1) - shift**2) / (runs - 1)
-        variance += (np.sum(of_episodes * by_episode**2, axis=1) - shift**2) / (episodes - 1)
-        largest = np.maximum(largest, np.abs(shift))
-        squared += np.mean(D.mean(axis=1) ** 2) / (runs - 1) + np.mean(D.mean(axis=0) ** 2) / (episodes - 1)
-    m = len(contrasts)
-    return ratio(largest, root(variance / m, squared / m)), math.sqrt(squared / m)

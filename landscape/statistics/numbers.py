@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import trapezoid
 
-from landscape.statistics.contrasts import Array, families
 from smac.errors import UserError
+from smac.statistics.contrasts import Array, families
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,6 @@ def inside(alphas: Array) -> slice:
             "a path needs at least one point between alpha 0 and 1; its ends alone show no valley"
         )
     return rows
-
-
-def drawdown(curves: Array) -> Array:
-    """Largest fall to any later point, over the last axis: [..., points] -> [...] (4.3)."""
-    return np.max(np.maximum.accumulate(curves, axis=-1) - curves, axis=-1)
 
 
 def below(alphas: Array, means: Array, level: float) -> tuple[float, float]:

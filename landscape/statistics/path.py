@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape.statistics.bounds import (
+from landscape.statistics.numbers import PathNumbers, inside, path_numbers
+from landscape.statistics.valley import CrossfitValley, crossfit, width_and_area
+from smac.errors import UserError
+from smac.statistics.bounds import (
     Interval,
     pointwise,
     resampling_weights,
     simultaneous,
     verdict,
 )
-from landscape.statistics.contrasts import Array, families
-from landscape.statistics.monotonicity import monotone_p_value, trend_p_value
-from landscape.statistics.numbers import PathNumbers, inside, path_numbers
-from landscape.statistics.results import Result
-from landscape.statistics.valley import CrossfitValley, crossfit, width_and_area
-from smac.errors import UserError
+from smac.statistics.contrasts import Array, families
+from smac.statistics.monotonicity import monotone_p_value, trend_p_value
+from smac.statistics.results import Result
 
 Limits = tuple[tuple[float, float], ...]
 
@@ -210,6 +210,46 @@ def _reason(outcome: str, V: Interval, margin: float, silent: bool, episodes: in
         return f"{episodes} episode{'s' if episodes > 1 else ''} cannot show how much returns vary"
     interval = f"{V.lower:.4g} to {V.upper:.4g}"
     return f"the margin of {margin:.4g} lies inside the interval of the valley depth, {interval}"
+
+
+def falls(J_0: float, J_1: float, DD: Interval, margin: float) -> bool:
+    """Whether *to* lies below *from* by more than the margin, by the bounds behind DD, of which it is one.
+
+    A path is "monotone" if the return never falls from *from* to *to* (4.4, C5): "reward changes
+    monotonically" in SMAC's paper is about ends of which the fine-tuned one is the better. So a path that
+    falls all the way is not monotone here, and this says why.
+    """
+    return J_0 - J_1 - (DD.upper - DD.estimate) > margin
+
+
+PAPER_SENSE = "linearly connected in the paper's sense"
+
+
+def monotone_sentence(report: PathReport, *, straight: bool, later: str = "point") -> str:
+    """The verdict on monotonicity as one English sentence with its numbers.
+
+    `straight`: whether the path is a straight line, so that "monotone" is what SMAC's paper calls linearly
+    connected; `later` names the points of the path.
+    """
+    DD, numbers = report.DD, report.numbers
+    paper = f" ({PAPER_SENSE})" if straight else ""
+    words = {
+        "monotone": f"Monotone within the margin{paper}",
+        "not monotone": "Not monotone" + (f" (not {PAPER_SENSE})" if straight else ""),
+        "undecided": f"Undecided whether it is monotone{paper}",
+    }
+    if falls(numbers.J_0, numbers.J_1, DD, report.margin):
+        words["not monotone"] += f", since it falls and ends {numbers.J_0 - numbers.J_1:.1f} below its start"
+    upper = f"{DD.upper:.1f}" if math.isfinite(DD.upper) else "∞"
+    p = report.p_monotone
+    chance = f", p = {p:.2g} for a return that never falls" if math.isfinite(p) else ""
+    text = (
+        f"{words[report.monotone]}: the largest fall to a later {later} is {DD.estimate:.1f} "
+        f"({100 * report.confidence:g} % interval {DD.lower:.1f} to {upper}{chance})"
+    )
+    if report.monotone == "undecided" and report.monotone_extra_episodes:
+        text += f"; about {report.monotone_extra_episodes} more episodes would decide it"
+    return f"{text}."
 
 
 def sentence(report: PathReport, from_name: str, to_name: str, where: str = "on the straight line") -> str:

@@ -26,9 +26,9 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from landscape.statistics.contrasts import Array
-from landscape.statistics.results import Result
 from smac.errors import UserError
+from smac.statistics.contrasts import Array
+from smac.statistics.results import Result
 
 Strata = Mapping[str, Array]
 """From stratum (a task) to one value per training seed, [seeds]; the numbers of seeds may differ."""

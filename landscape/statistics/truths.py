@@ -9,8 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from landscape.statistics.contrasts import Array
-from landscape.statistics.numbers import PathNumbers, drawdown, path_numbers
+from landscape.statistics.numbers import PathNumbers, path_numbers
+from smac.statistics.contrasts import Array
+from smac.statistics.monotonicity import drawdown
 
 LOW, HIGH = -200.0, -60.0
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from landscape.statistics.bounds import Bounds, Interval, rounding, unseen
-from landscape.statistics.contrasts import Array
 from landscape.statistics.numbers import below
-from landscape.statistics.results import Result
+from smac.statistics.bounds import Bounds, Interval, rounding, unseen
+from smac.statistics.contrasts import Array
+from smac.statistics.results import Result
 
 SPLITS = 20  # random halvings of the episodes behind the cross-fitted valley depth
 

@@ -9,15 +9,33 @@ if TYPE_CHECKING:
     from landscape.study.report import ConnectivityReport, Method
 
 VERDICTS = ("connected", "valley", "undecided")
+MONOTONES = ("monotone", "not monotone", "undecided")
+MEANING = "Monotone is what the paper calls linearly connected."
 ENOUGH = 5  # training seeds, below which bounds over seeds are infinite
 
 
 def headline(found: ConnectivityReport) -> str:
     """What the verdicts of all methods say, and whether their valleys differ."""
-    told = "; ".join(_told(method) for method in found.methods)
-    return " ".join(
-        part for part in (f"On {found.task}, {told}.", _difference(found), _caveat(found)) if part
-    )
+    told = "; ".join(f"{_told(method)}{_rises(method)}" for method in found.methods)
+    parts = (f"On {found.task}, {told}.", MEANING, _difference(found), _caveat(found))
+    return " ".join(part for part in parts if part)
+
+
+def _rises(method: Method) -> str:
+    """In how many seeds the return never falls, `, monotone in 3, not monotone in 1, undecided in 1`."""
+    counts, n = method.monotones, method.seeds
+    words = dict(zip(MONOTONES, ("monotone", "not monotone", "undecided whether monotone"), strict=True))
+    found = [name for name in MONOTONES if counts[name]]
+    if n == 1:
+        text = f" and {words[found[0]]}"
+    elif len(found) == 1:
+        text = ", monotone in none" if found[0] == "not monotone" else f", {words[found[0]]} in all {n}"
+    else:
+        text = "".join(f", {words[name]} in {counts[name]}" for name in found)
+    falling = sum(pair.falls for pair in method.pairs)
+    if not falling:
+        return text
+    return text + (", since it falls" if n == 1 else f" (it ends below its start in {falling})")
 
 
 def _told(method: Method) -> str:

@@ -13,7 +13,15 @@ from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.fields import NO_FIELDS, NOTHING, FieldOptions, Measured, Measurement
 from landscape.geometry import distance, hold, line, line_alphas
 from landscape.policies import PolicyCheckpoint
-from landscape.statistics import Adaptive, AdaptiveReport, PathReport, analyse_path, sentence
+from landscape.statistics import (
+    Adaptive,
+    AdaptiveReport,
+    PathReport,
+    analyse_path,
+    falls,
+    monotone_sentence,
+    sentence,
+)
 from landscape.study.adaptive import Stages, evaluate_stages, in_stages
 from landscape.study.common import (
     Margin,
@@ -56,13 +64,17 @@ class Interpolation(Study):
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain words, with a warning where success is out of the picture altogether."""
+        """Is there a valley, and does the return ever fall? With a warning where no episode succeeded."""
         text = sentence(self.report, self.start.name, self.end.name)
+        text += f" {monotone_sentence(self.report, straight=True)}"
+        if isinstance(self.report, AdaptiveReport):
+            first = self.report.stages[0].episodes
+            text += f" The latter is of the first {first} episodes, which every point has played."
         returns = fields_of(self.task, self.rollouts)["return"]
         return text + self.beside.sentence(returns) + none_solved(self.task, self.rollouts)
 
     def to_json(self) -> dict[str, Any]:
-        fields = fields_of(self.task, self.rollouts) | self.beside.fields
+        fields, numbers = fields_of(self.task, self.rollouts) | self.beside.fields, self.report.numbers
         return describe_evaluation(self.task, self.evaluation) | {
             "from": describe_policy(self.start),
             "to": describe_policy(self.end),
@@ -76,6 +88,8 @@ class Interpolation(Study):
             "failures": self._failures,
             "analysis": self.report.to_json(),
             "verdict": self.report.verdict,
+            "monotone": self.report.monotone,
+            "falls": falls(numbers.J_0, numbers.J_1, self.report.DD, self.margin.delta),
             "sentence": self.sentence,
         }
 

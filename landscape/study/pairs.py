@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from landscape.statistics import Interval, falls
 from smac.agents import AGENTS
 from smac.errors import UserError
 from smac.files import read_json
@@ -60,6 +62,11 @@ class Pair:
         return self.result["analysis"]
 
     @property
+    def falls(self) -> bool:
+        """Whether the online end lies below the offline one by more than the margin."""
+        return falls_in(self.analysis, float(self.result["margin"]["delta"]))
+
+    @property
     def adaptive(self) -> bool:
         return "stages" in self.analysis
 
@@ -97,6 +104,20 @@ class Found:
     beside: list[Beside] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
+
+
+def bounded(interval: Mapping[str, float | None]) -> Interval:
+    """An interval from its JSON, where an infinite upper bound is null."""
+    lower, upper = interval["lower"], interval["upper"]
+    return Interval(
+        float(interval["estimate"] or 0.0), float(lower or 0.0), math.inf if upper is None else float(upper)
+    )
+
+
+def falls_in(analysis: Mapping[str, Any], margin: float) -> bool:
+    """`falls` of an analysis as JSON; versions that did not say so have what it follows from."""
+    numbers = analysis["numbers"]
+    return falls(numbers["J_0"], numbers["J_1"], bounded(analysis["DD"]), margin)
 
 
 def label(algorithm: str) -> str:

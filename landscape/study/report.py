@@ -28,7 +28,7 @@ from landscape.statistics import (
     relative_depth,
 )
 from landscape.study.common import FORMAT
-from landscape.study.findings import VERDICTS, flags_of, headline
+from landscape.study.findings import MONOTONES, VERDICTS, flags_of, headline
 from landscape.study.pairs import Beside, Missing, Pair
 from smac.errors import UserError
 from smac.files import write_json
@@ -73,6 +73,12 @@ class Method:
         return {name: counts[name] for name in VERDICTS}
 
     @property
+    def monotones(self) -> dict[str, int]:
+        """Training seeds by whether the return ever falls: monotone is the paper's "linearly connected"."""
+        counts = Counter(pair.analysis["monotone"] for pair in self.pairs)
+        return {name: counts[name] for name in MONOTONES}
+
+    @property
     def compared(self) -> bool:
         return self.seeds > 1
 
@@ -84,7 +90,8 @@ class Method:
             "to": first["to"]["algorithm"],
             "seeds": [pair.seed for pair in self.pairs],
             "verdicts": self.verdicts,
-            "monotone": dict(Counter(pair.analysis["monotone"] for pair in self.pairs)),
+            "monotone": self.monotones,
+            "falls": sum(pair.falls for pair in self.pairs),
             "path": self.path.to_json() if self.path else None,
             "why_not": self.why_not,
             "iqm": {name: one.to_json() for name, one in self.iqm.items()},
@@ -159,6 +166,7 @@ class ConnectivityReport:
             "to": pair.result["to"],
             "verdict": analysis["verdict"],
             "monotone": analysis["monotone"],
+            "falls": pair.falls,
             "reason": analysis["reason"],
             "V": analysis["V"],
             "DD": analysis["DD"],

@@ -19,7 +19,7 @@ from landscape.geometry import (
     polyline,
 )
 from landscape.policies import PolicyCheckpoint
-from landscape.statistics import PathReport, analyse_path, sentence
+from landscape.statistics import PathReport, analyse_path, falls, monotone_sentence, sentence
 from landscape.study.common import (
     Margin,
     Study,
@@ -111,20 +111,13 @@ class Trajectory(Study):
         if report.verdict == "valley":
             lowest = int(np.flatnonzero(self.alphas == report.numbers.location)[0])
             text += f" The lowest checkpoint is {self.names[lowest]}."
-        p, upper = report.p_monotone, report.DD.upper
-        chance = f", p = {p:.2g} for a return that never falls" if np.isfinite(p) else ""
-        bound = f"{upper:.1f}" if np.isfinite(upper) else "∞"
-        text += (
-            f" {_MONOTONE[report.monotone]}: the largest fall to a later checkpoint is "
-            f"{report.DD.estimate:.1f} ({100 * report.confidence:g} % interval {report.DD.lower:.1f} to "
-            f"{bound}{chance})."
-        )
+        text += f" {monotone_sentence(report, straight=False, later='checkpoint')}"
         if np.isfinite(self.path.detour):
             text += f" The trajectory is {self.path.detour:.2f} times as long as the straight line."
         return text + none_solved(self.task, self.rollouts)
 
     def to_json(self) -> dict[str, Any]:
-        fields = fields_of(self.task, self.rollouts)
+        fields, numbers = fields_of(self.task, self.rollouts), self.report.numbers
         return describe_evaluation(self.task, self.evaluation) | {
             "from": describe_policy(self.start),
             "to": describe_policy(self.end),
@@ -140,6 +133,8 @@ class Trajectory(Study):
             "failures": failures(self.rollouts),
             "analysis": self.report.to_json(),
             "verdict": self.report.verdict,
+            "monotone": self.report.monotone,
+            "falls": falls(numbers.J_0, numbers.J_1, self.report.DD, self.margin.delta),
             "sentence": self.sentence,
         }
 
@@ -156,13 +151,6 @@ class Trajectory(Study):
         shape = (len(self.alphas),)
         places = {"alphas": self.alphas, "steps": self.steps, "distances": self.path.travelled}
         return places | episode_arrays(self.rollouts, self.evaluation, shape)
-
-
-_MONOTONE = {
-    "monotone": "Monotone within the margin",
-    "not monotone": "Not monotone",
-    "undecided": "Undecided whether it is monotone",
-}
 
 
 def trajectory(

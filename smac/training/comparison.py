@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,14 +12,18 @@ import numpy as np
 from scipy.special import stdtrit
 
 from smac.files import read_json
-from smac.training.run import read_metrics
-from smac.training.summary import curve
+from smac.statistics.curve import MONOTONE, NOT_MONOTONE, UNDECIDED
+from smac.statistics.dip import dip_interval
+from smac.training.episodes import read_evaluations
+from smac.training.run import read_metrics, run_config
+from smac.training.summary import curve, monotone_mean
 
 OFFLINE_NUMBERS = ("return", "score", "success")
 ONLINE_NUMBERS = (
-    "final_return", "final_score", "final_success", "switch/dip", "switch/evaluated_every", "switch/gain",
-    "switch/recovery_steps", "regret/eval", "regret/train",
+    "final_return", "final_score", "final_success", "switch/dip", "switch/dip_raw", "switch/evaluated_every",
+    "switch/gain", "switch/recovery_steps", "switch/drawdown", "regret/eval", "regret/train",
 )  # fmt: skip
+DIP, RAW_DIP, MONOTONE_RUN = "switch/dip", "switch/dip_raw", "switch/monotone"
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,78 @@ def offline_numbers(directory: Path) -> dict[str, Any]:
 
 
 def online_numbers(directory: Path) -> dict[str, Any]:
-    """What a fine-tuning run amounts to: per seed and over seeds."""
+    """What a fine-tuning run amounts to: per seed and over seeds.
+
+    `monotone`: how many seeds have each verdict on their learning curve after the switch, and the verdict on
+    the mean curve; absent for a run of an older version, which kept no episodes.
+    """
     final = last_evaluation(directory, "online")
-    summary: Mapping[str, Mapping[str, float]] = read_json(directory / "summary.json")
-    seeds = {
-        seed: {f"final_{name}": value for name, value in numbers.items()} | dict(summary[str(seed)])
+    summary: Mapping[str, Mapping[str, Any]] = read_json(directory / "summary.json")
+    seeds: dict[int, Mapping[str, Any]] = {
+        seed: {f"final_{name}": value for name, value in numbers.items()} | told_raw(summary[str(seed)])
         for seed, numbers in final.items()
     }
-    return _both(seeds, ONLINE_NUMBERS)
+    found = _both(seeds, ONLINE_NUMBERS)
+    dips = [(own[DIP], own[RAW_DIP]) for own in seeds.values() if DIP in own and RAW_DIP in own]
+    if DIP in found["over_seeds"]:
+        found["over_seeds"][DIP] = asdict(_mean_dip(np.array(dips)))
+    verdicts = Counter(str(own[MONOTONE_RUN]) for own in seeds.values() if MONOTONE_RUN in own)
+    if verdicts:
+        found["monotone"] = {
+            "seeds": {name: verdicts[name] for name in (MONOTONE, NOT_MONOTONE, UNDECIDED)},
+            "mean": _monotone_mean(directory),
+        }
+    return found
+
+
+def told_raw(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a run or cell, where a dip that an older version wrote has its present name.
+
+    Until evaluations kept their episodes `switch/dip` was what is `switch/dip_raw` now: too large by the
+    noise of a minimum. A number of a present version is always beside its raw one.
+    """
+    old = DIP in numbers and RAW_DIP not in numbers
+    return {RAW_DIP if old and name == DIP else name: value for name, value in numbers.items()}
+
+
+def common_dip(cells: Sequence[Mapping[str, Any]]) -> str:
+    """Name of the dip to compare cells by: the raw one for all if a cell has no other, never a mixture."""
+    return DIP if all(DIP in told_raw(cell["over_seeds"]) for cell in cells) else RAW_DIP
+
+
+def min_max(values: Mapping[str, float]) -> dict[str, float]:
+    """Values as shares of the way from the smallest to the largest; 0 for all where they are equal.
+
+    As the paper's table does with regret, within a task and over all that are compared there: 0 is the best
+    of them and 1 the worst, whatever they amount to, and a share changes with the company it is in.
+    """
+    if not values:
+        return {}
+    low, high = min(values.values()), max(values.values())
+    return {name: (value - low) / (high - low) if high > low else 0.0 for name, value in values.items()}
+
+
+def min_max_regret(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """`min_max` of the mean `regret/eval` of every cell that has one."""
+    regrets = {
+        name: float(cell["over_seeds"]["regret/eval"]["mean"])
+        for name, cell in cells.items()
+        if "regret/eval" in cell["over_seeds"]
+    }
+    return min_max(regrets)
+
+
+def _mean_dip(dips: np.ndarray) -> Mean:
+    """From the dip and the raw dip of every seed, [seeds, 2]."""
+    found = dip_interval(dips[:, 0], dips[:, 1])
+    return Mean(float(found.estimate), float(found.lower), float(found.upper), len(dips))
+
+
+def _monotone_mean(directory: Path) -> dict[str, Any] | None:
+    evaluations = read_evaluations(directory)
+    within = run_config(directory).get("online", {}).get("dip_within")
+    judged = monotone_mean(evaluations, within) if evaluations and within is not None else None
+    return judged.to_json() if judged else None
 
 
 def evaluated(results: Mapping[int, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
@@ -79,7 +148,7 @@ def evaluated(results: Mapping[int, Mapping[str, Mapping[str, float]]]) -> dict[
     return _both(means, list(next(iter(means.values()))))
 
 
-def _both(seeds: Mapping[int, Mapping[str, float]], names: Sequence[str]) -> dict[str, Any]:
+def _both(seeds: Mapping[int, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
     means = {name: over_seeds([numbers.get(name, np.nan) for numbers in seeds.values()]) for name in names}
     return {
         "seeds": {str(seed): dict(numbers) for seed, numbers in seeds.items()},

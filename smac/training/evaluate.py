@@ -28,9 +28,13 @@ class Evaluator:
 
     def __call__(self, policy: Policy) -> dict[str, np.ndarray]:
         """`eval/return`, `eval/score`, `eval/success`, `eval/length`, each [stack]."""
+        return summary(self.task, self.play(policy))
+
+    def play(self, policy: Policy) -> Rollouts:
+        """Every episode of every seed of the stack, [stack, episodes]."""
         at_once = max(1, ENVIRONMENTS // self.stack)
         chunks = [self.seeds[i : i + at_once] for i in range(0, len(self.seeds), at_once)]
-        return summary(self.task, joined([self.lock_step.play(policy, self.stack, c) for c in chunks]))
+        return joined([self.lock_step.play(policy, self.stack, c) for c in chunks])
 
     def close(self) -> None:
         self.lock_step.close()

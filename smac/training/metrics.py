@@ -40,6 +40,7 @@ def regret(steps: np.ndarray, values: np.ndarray) -> float:
 def switch_dip(steps: np.ndarray, values: np.ndarray, within: float) -> float:
     """Value at the switch minus the worst in the first `within` online steps, at least 0.
 
+    The worst of noisy values is too low, so this is too large; see `smac.statistics.dip`.
     steps[0] is the switch and values[0] the checkpoint's own value, before any online update.
     """
     steps, values = np.asarray(steps), np.asarray(values, dtype=float)

@@ -186,7 +186,7 @@ def interact(
             for i in range(options.updates_per_step):
                 recorder.add(update(sample(), actor=i >= critics_alone))
         recorder.after(step, envs.take_finished)
-    recorder.finish(summarise(run.rows, dip_within=dip_within))
+    recorder.finish(summarise(run.rows, dip_within=dip_within, evaluations=run.evaluations))
     envs.close()
 
 

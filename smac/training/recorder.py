@@ -15,7 +15,8 @@ from smac.checkpoint import Description, Moment, save_checkpoint
 from smac.errors import UserError
 from smac.files import write_json
 from smac.tasks import Task
-from smac.training.evaluate import Evaluator
+from smac.training.episodes import Evaluations
+from smac.training.evaluate import Evaluator, summary
 from smac.training.fast import UpdateMode
 from smac.training.metrics import RunningMeans
 from smac.training.run import Run
@@ -94,7 +95,7 @@ class Recorder:
 
     def evaluate(self, step: int) -> None:
         """An evaluation outside the schedule, such as that of the checkpoint as it came."""
-        self._log(step, self.evaluator(self.agent.actor))
+        self._log(step, self._evaluated(step))
 
     def after(self, step: int, extra: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """Do what is due after `step`; `extra` gives more metrics and is asked only when a row is written."""
@@ -102,13 +103,19 @@ class Recorder:
         evaluates = last or step % schedule.eval_every == 0
         if evaluates or step % schedule.log_every == 0:
             metrics = self.means.take() | dict(extra())
-            metrics |= self.evaluator(self.agent.actor) if evaluates else {}
+            metrics |= self._evaluated(step) if evaluates else {}
             self._log(step, metrics)
         if schedule.trajectory_every and step % schedule.trajectory_every == 0:
             self.save("trajectory", step, f"trajectory/step-{step:08d}")
         if schedule.save_every and step % schedule.save_every == 0:
             self.run.save(self.phase, step, self.parts)
         self.run.progress(self.phase, step, self.steps)
+
+    def _evaluated(self, step: int) -> dict[str, np.ndarray]:
+        """Play the evaluation's episodes, keep each of them, and return their means per seed."""
+        played, seeds = self.evaluator.play(self.agent.actor), self.agent.seeds
+        self.run.keep(Evaluations.of(step, seeds, self.evaluator.seeds, self.task, played))
+        return summary(self.task, played)
 
     def _log(self, step: int, metrics: Mapping[str, np.ndarray]) -> None:
         self.run.log(self.phase, step, self.agent.seeds, metrics)

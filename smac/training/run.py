@@ -1,4 +1,4 @@
-"""A run directory: config.json, metrics.csv, progress.json, and one folder of checkpoints per seed.
+"""A run directory: config.json, metrics.csv, evaluations.npz, progress.json, a checkpoint folder per seed.
 
 While a run is going it also holds its state, from which a killed run continues bit for bit.
 """
@@ -18,6 +18,7 @@ import numpy as np
 
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json, write_text
+from smac.training.episodes import EVALUATIONS, Evaluations, read_evaluations
 from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
 
@@ -39,6 +40,7 @@ class Run:
         self.rows: list[dict[str, str]] = []
         self.columns = ["phase", "step", "seed"]
         self.latest: dict[int, dict[str, float]] = {}
+        self.evaluations: Evaluations | None = None
         self.saved: dict[str, Any] | None = None
         self._shown = 0.0
 
@@ -53,6 +55,7 @@ class Run:
             rows = read_metrics(directory)[: saved["rows"]] if saved["rows"] else []
             run.rows = [{name: cell for name, cell in row.items() if cell} for row in rows]
         run._write_rows()
+        run._forget_evaluations_after(run.saved.get("evaluations", 0) if run.saved else 0)
         return run
 
     def save(self, phase: str, step: int, parts: Mapping[str, Any]) -> None:
@@ -63,6 +66,7 @@ class Run:
             "rows": len(self.rows),
             "columns": self.columns,
             "latest": self.latest,
+            "evaluations": 0 if self.evaluations is None else len(self.evaluations.steps),
             "parts": {name: part.state() if hasattr(part, "state") else state_of(part)
                       for name, part in parts.items()},
         }  # fmt: skip
@@ -101,6 +105,20 @@ class Run:
         else:
             with (self.directory / METRICS).open("a", encoding="utf-8") as file:
                 file.write(self._as_csv(self.rows[written:], header=False))
+
+    def keep(self, evaluation: Evaluations) -> None:
+        """Every episode of one more evaluation."""
+        before = self.evaluations
+        self.evaluations = before.followed_by(evaluation) if before else evaluation
+        self.evaluations.write(self.directory)
+
+    def _forget_evaluations_after(self, count: int) -> None:
+        found = read_evaluations(self.directory) if count else None
+        if found is None:
+            (self.directory / EVALUATIONS).unlink(missing_ok=True)
+        else:
+            self.evaluations = found.first(count)
+            self.evaluations.write(self.directory)
 
     def _write_rows(self) -> None:
         write_text(self.directory / METRICS, self._as_csv(self.rows, header=True))

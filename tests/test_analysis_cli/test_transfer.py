@@ -12,11 +12,12 @@ import pytest
 from support import run
 
 from analysis_cli import smac
+from analysis_cli.transfer import switch_columns
 
 TINY = (
     "--hidden 8 8 --batch-size 8 --steps 40 --eval-every 40 --eval-episodes 1 --log-every 20 --save-every 10"
 )
-FINE = "--batch-size 8 --steps 40 --eval-every 20 --eval-episodes 1 --trajectory-every 0 --save-every 10"
+FINE = "--batch-size 8 --steps 40 --eval-every 20 --eval-episodes 2 --trajectory-every 0 --save-every 10"
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +53,27 @@ def matrix(data, tmp_path_factory) -> Path:
 def test_a_matrix_is_its_cells_and_one_table(matrix, capsys):
     result = json.loads((matrix / "transfer.json").read_text())
     cell = result["online"]["td3_bc-td3"]
-    scores = [cell["seeds"][seed]["switch/dip"] for seed in ("0", "1")]
-    assert cell["over_seeds"]["switch/dip"]["mean"] == pytest.approx(sum(scores) / 2)
     summary = json.loads((matrix / "finetune" / "td3_bc-td3" / "summary.json").read_text())
-    assert [summary[seed]["switch/dip"] for seed in ("0", "1")] == scores
-    assert "TD3+BC → TD3" in (matrix / "transfer.md").read_text()
+    for name in ("switch/dip", "switch/dip_raw"):
+        scores = [cell["seeds"][seed][name] for seed in ("0", "1")]
+        assert cell["over_seeds"][name]["mean"] == pytest.approx(sum(scores) / 2)
+        assert [summary[seed][name] for seed in ("0", "1")] == scores
+    assert sum(cell["monotone"]["seeds"].values()) == 2
+    assert cell["regret/min_max"] == 0.0  # nothing to be worse than
+    text = (matrix / "transfer.md").read_text()
+    assert "TD3+BC → TD3" in text
+    assert "| dip | monotone |" in text
+    assert "dip raw" not in text
     assert (matrix / "curves-td3.png").stat().st_size > 10_000
     assert run(smac, "status", matrix) == 0
     assert capsys.readouterr().out.count("ended") == 2
+
+
+def test_a_cell_of_an_older_version_makes_the_table_show_the_raw_dip_of_all():
+    old, new = {"switch/dip_raw": 1}, {"switch/dip": 2, "switch/dip_raw": 3}
+    columns = [*switch_columns({"a": {"over_seeds": old}, "b": {"over_seeds": new}})]
+    assert columns[columns.index("switch/dip") + 1] == "switch/dip_raw"
+    assert "switch/dip_raw" not in switch_columns({"b": {"over_seeds": new}})
 
 
 def test_a_finished_matrix_is_not_trained_again(matrix, data):

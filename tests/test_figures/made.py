@@ -44,7 +44,11 @@ def landscape(
         "band": [
             [m - 6, m + 6] if k else [None, None] for m, k in zip(measured.tolist(), known, strict=True)
         ],
-        "numbers": {"location": float(ALPHAS[np.nanargmin(measured)])},
+        "numbers": {
+            "location": float(ALPHAS[np.nanargmin(measured)]),
+            "J_0": float(measured[0]),
+            "J_1": float(measured[-1]),
+        },
         "V": interval,
         "DD": interval,
         "verdict": verdict,

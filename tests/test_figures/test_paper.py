@@ -10,10 +10,11 @@ import pytest
 
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
+from figures.paper.dips import dip_name, number
 from figures.paper.presets import PARTS
 from figures.paper.retain import draw_retain
 from figures.paper.tradeoff import draw_tradeoff, front
-from figures.paper.transfer import CLAIMS, _in_words, dip_of_mean, pairs
+from figures.paper.transfer import CLAIMS, _in_words, _regret_lines, dip_of_mean, pairs, regret_table
 
 
 def mean(value: float) -> dict:
@@ -28,6 +29,30 @@ def task(**cells: tuple[float, float]) -> dict:
             for cell, (dip, regret) in cells.items()
         }
     }
+
+
+def test_regret_is_normalised_within_each_task_and_averaged_over_tasks() -> None:
+    tasks = {
+        "one": task(**{"smac-sac": (0, 0.1), "iql-sac": (0, 0.5), "smac-td3": (0, 0.3)}),
+        "two": task(**{"smac-sac": (0, -2.0), "iql-sac": (0, -4.0)}),
+    }
+    table = regret_table(tasks)
+    assert table["smac"]["sac"] == {"mean": pytest.approx(0.5), "tasks": 2}  # best of one, worst of two
+    assert table["iql"]["sac"] == {"mean": pytest.approx(0.5), "tasks": 2}
+    assert table["smac"]["td3"] == {"mean": pytest.approx(0.5), "tasks": 1}
+    lines = _regret_lines(table)
+    assert lines[2].startswith("| offline | SAC | TD3 |")
+    assert lines[4].startswith("| SMAC | 0.50 of 2 tasks (0.031) | 0.50 of 1 task (0.090) | – (0.226) |")
+
+
+def test_figures_show_one_kind_of_dip() -> None:
+    old = task(**{"smac-sac": (0.3, 0.0)})
+    new = task(**{"smac-sac": (0.1, 0.0)})
+    new["online"]["smac-sac"]["over_seeds"]["switch/dip_raw"] = mean(0.2)
+    assert dip_name([new]) == "switch/dip"
+    assert dip_name([new, old]) == "switch/dip_raw"
+    shown = [number(one["online"]["smac-sac"], "switch/dip_raw")["mean"] for one in (new, old)]
+    assert shown == [0.2, 0.3]
 
 
 @pytest.mark.parametrize("name", PRESETS)

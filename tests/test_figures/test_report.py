@@ -51,7 +51,10 @@ def test_every_file_is_written(drawn, directory):
 def test_panels_are_the_mean_path_and_every_seed(directory):
     found = read_report(directory)
     mean, *seeds = panels(found, found["methods"][1])
-    assert (mean.title, mean.verdict) == ("mean of 5 seeds", "valley")
+    assert (mean.title, mean.verdict, mean.monotone) == ("mean of 5 seeds", "valley", "not monotone")
+    assert {panel.monotone_words() for panel in seeds} == {"not monotone"}
+    assert replace(mean, falls=True).monotone_words() == "not monotone, falls"
+    assert replace(mean, monotone="undecided").monotone_words(short=True) == "monotone?"
     assert [panel.title for panel in seeds] == [f"seed {k}" for k in range(5)]
     np.testing.assert_allclose(mean.means, np.mean([panel.means for panel in seeds], axis=0))
     assert np.all(mean.lower < mean.means)
@@ -61,6 +64,16 @@ def test_panels_are_the_mean_path_and_every_seed(directory):
     low, high = y_limits([mean, *seeds])
     assert low < min(panel.lower.min() for panel in [mean, *seeds])
     assert high > max(panel.upper.max() for panel in [mean, *seeds])
+
+
+def test_a_report_of_an_older_version_is_drawn_with_the_verdict_that_its_interval_gives(directory):
+    found = read_report(directory)
+    for method in found["methods"]:
+        del method["path"]["monotone"]
+    for pair in found["pairs"]:
+        del pair["falls"]
+    assert [panels(found, method)[0].monotone for method in found["methods"]] == ["monotone", "not monotone"]
+    assert [row[-1] for row in method_rows(found)] == ["connected, monotone", "valley, not monotone"]
 
 
 def test_a_band_far_wider_than_the_usual_one_does_not_flatten_the_other_panels(directory):
@@ -93,8 +106,10 @@ def test_tables_hold_the_numbers(directory):
     found = read_report(directory)
     rows = method_rows(found)
     assert [len(row) for row in rows] == [len(METHOD_COLUMNS)] * 2
-    assert rows[0][:3] == ["SMAC → SAC", "5", "5 connected"]
-    assert rows[1][3] == interval_text(found["methods"][1]["iqm_relative"]["V"])
+    assert rows[0][:4] == ["SMAC → SAC", "5", "5 connected", "5 monotone"]
+    assert rows[1][2:4] == ["5 valley", "5 not monotone"]
+    assert [row[-1] for row in rows] == ["connected, monotone", "valley, not monotone"]
+    assert rows[1][4] == interval_text(found["methods"][1]["iqm_relative"]["V"])
     assert comparison_rows(found)[0][:3] == ["V", "SMAC → SAC", "Cal-QL → SAC"]
     text = markdown(found)
     assert text.count("| Cal-QL → SAC |") == 1 + 5 + 2
@@ -105,8 +120,9 @@ def test_the_latex_table_holds_nothing_that_latex_would_trip_over(directory):
     text = latex(read_report(directory))
     assert r"\toprule" in text
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
-    assert r"SMAC $\to$ SAC & 5 & 5 & 0 & 0 &" in body
-    assert body.count("&") == 2 * 7
+    assert r"SMAC $\to$ SAC & 5 & 5 & 0 & 0 & 5 & 0 & 0 &" in body
+    assert r"Cal-QL $\to$ SAC & 5 & 0 & 5 & 0 & 0 & 5 & 0 &" in body
+    assert body.count("&") == 2 * 10
     assert text.isascii()
     assert tex("a_b & 5 % #1 → −2 \\") == r"a\_b \& 5 \% \#1 $\to$ $-$2 \textbackslash{}"
 

@@ -342,6 +342,36 @@ def test_sentences() -> None:
     assert undecided.endswith("more episodes would decide it.")
 
 
+def test_sentences_of_monotonicity() -> None:
+    def say(means: np.ndarray, margin: float, *, straight: bool = True) -> str:
+        R = noisy(means, 20, np.random.default_rng(0), 50, 5)
+        return statistics.monotone_sentence(analyse_path(R, GRID, margin=margin), straight=straight)
+
+    paper = "linearly connected in the paper's sense"
+    assert say(100 * GRID, 9).startswith(f"Monotone within the margin ({paper}): the largest fall to a later")
+    assert say(100 * GRID, 9, straight=False).startswith("Monotone within the margin: ")
+    dip = say(100 * GRID - 100 * BUMP, 9)
+    assert dip.startswith(f"Not monotone (not {paper}): the largest fall")
+    assert "p = 0.0005 for a return that never falls" in dip
+    fall = say(-100 * GRID, 9)
+    assert fall.startswith(f"Not monotone (not {paper}), since it falls and ends 99.3 below its")
+    undecided = say(100 * GRID - 100 * BUMP, 72)
+    assert undecided.startswith(f"Undecided whether it is monotone ({paper}): ")
+    assert undecided.endswith("more episodes would decide it.")
+
+
+def test_a_path_is_seldom_said_to_fall_by_more_than_it_does() -> None:
+    """Where *to* lies below *from* by the margin itself, every "falls" is an error."""
+    few, found = np.linspace(0, 1, 5), {1.0: 0, 2.0: 0}
+    for factor in found:
+        for k in range(100):
+            R = noisy(-20 * factor * few, 20, np.random.default_rng(k), 30, 5)
+            report = analyse_path(R, few, margin=20, draws=300)
+            found[factor] += statistics.falls(report.numbers.J_0, report.numbers.J_1, report.DD, 20)
+    assert found[1.0] <= 9  # 5 % of 100, and two standard deviations
+    assert found[2.0] > 90
+
+
 # --- coverage ---
 
 Sampler = Callable[[np.random.Generator, int], np.ndarray]

@@ -17,8 +17,8 @@ from landscape.statistics import (
     simultaneous,
     width_and_area,
 )
-from landscape.statistics.bounds import Bounds
 from smac.errors import UserError
+from smac.statistics.bounds import Bounds
 
 GRID = np.linspace(0, 1, 21)
 BUMP = np.exp(-(((GRID - 0.4) / 0.15) ** 2))

@@ -31,11 +31,32 @@ def test_methods_are_counted_over_their_training_seeds(five):
         {"connected": 5, "valley": 0, "undecided": 0},
         {"connected": 0, "valley": 5, "undecided": 0},
     ]
+    assert [method.monotones for method in found.methods] == [
+        {"monotone": 5, "not monotone": 0, "undecided": 0},
+        {"monotone": 0, "not monotone": 5, "undecided": 0},
+    ]
+    assert [method.path.monotone for method in found.methods] == ["monotone", "not monotone"]
+    assert [method.path.monotones for method in found.methods] == [
+        method.monotones for method in found.methods
+    ]
     assert found.headline.startswith(
-        "On pointmaze-umaze, SMAC → SAC is connected in all 5 training seeds; Cal-QL → SAC is separated by a "
-        "valley in all 5 training seeds. The valleys of SMAC → SAC are shallower than those of Cal-QL → SAC "
+        "On pointmaze-umaze, SMAC → SAC is connected in all 5 training seeds, monotone in all 5; Cal-QL → "
+        "SAC is separated by a valley in all 5 training seeds, monotone in none. Monotone is what the paper "
+        "calls linearly connected. The valleys of SMAC → SAC are shallower than those of Cal-QL → SAC "
         "(probability 1.00, p = "
     )
+
+
+def test_an_online_end_below_the_offline_one_is_said_to_fall(tmp_path):
+    """A path that falls all the way has no valley and is not monotone from offline to online."""
+    directories = [pair_directory(tmp_path / f"{k}", seed=k, rise=-60.0) for k in range(2)]
+    found = report(look_up([*directories, pair_directory(tmp_path / "2", seed=2)]).pairs, **FAST)
+    (method,) = found.methods
+    assert method.monotones == {"monotone": 1, "not monotone": 2, "undecided": 0}
+    assert method.verdicts["connected"] == 3
+    assert "monotone in 1, not monotone in 2 (it ends below its start in 2)" in found.headline
+    assert [pair["falls"] for pair in found.to_json()["pairs"]] == [True, True, False]
+    assert found.to_json()["methods"][0]["falls"] == 2
 
 
 def test_depths_are_shares_of_what_the_better_end_gained(five):

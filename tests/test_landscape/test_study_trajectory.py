@@ -92,6 +92,10 @@ def test_the_file_has_all_that_interpolate_writes_and_the_way(study, folder, tmp
     ends = [folder / f"{moment}.safetensors" for moment in ("offline", "online")]
     straight = interpolate(*ends, points=3, evaluation=FEW).to_json()
     assert set(straight) - set(result) == {"probe", "correlation"}  # fields of a critic
+    assert straight["monotone"] == straight["analysis"]["monotone"]
+    assert straight["falls"] in (True, False)
+    assert "linearly connected in the paper's sense" in straight["sentence"]
+    assert "linearly connected" not in result["sentence"]  # that is of straight lines
     assert result["kind"] == "trajectory"
     assert result["distance"] == pytest.approx(straight["distance"])
     assert result["path"]["length"] == pytest.approx(sum(result["path"]["legs"]))

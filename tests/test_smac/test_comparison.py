@@ -1,10 +1,27 @@
 """Numbers over training seeds."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from smac.training.comparison import Mean, evaluated, offline_numbers, online_numbers, over_seeds
+from smac.errors import UserError
+from smac.statistics.dip import crossfit_dip
+from smac.training.comparison import (
+    Mean,
+    common_dip,
+    evaluated,
+    min_max,
+    min_max_regret,
+    offline_numbers,
+    online_numbers,
+    over_seeds,
+    told_raw,
+)
+from smac.training.episodes import Evaluations, read_evaluations
+from smac.training.run import read_metrics
+from smac.training.summary import summarise
 
 
 def test_the_interval_is_students_t():
@@ -43,9 +60,72 @@ def test_a_run_is_read_at_its_last_evaluation(tmp_path):
         "final_return": -7.0,
         "final_score": 0.7,
         "final_success": 0.5,
-        "switch/dip": 0.1,
+        "switch/dip_raw": 0.1,  # an older version wrote it without episodes, so that is what it is
     }
-    assert online["over_seeds"]["switch/dip"]["mean"] == pytest.approx(0.2)
+    assert online["over_seeds"]["switch/dip_raw"]["mean"] == pytest.approx(0.2)
+    assert "switch/dip" not in online["over_seeds"]
+    assert "monotone" not in online
+
+
+def test_dips_with_and_without_episodes_are_never_mixed():
+    old = {"over_seeds": {"switch/dip": {"mean": 0.3}}}
+    new = {"over_seeds": {"switch/dip": {"mean": 0.1}, "switch/dip_raw": {"mean": 0.2}}}
+    assert told_raw(old["over_seeds"]) == {"switch/dip_raw": {"mean": 0.3}}
+    assert told_raw(new["over_seeds"]) == new["over_seeds"]
+    assert common_dip([new, new]) == "switch/dip"
+    assert common_dip([new, old]) == "switch/dip_raw"
+
+
+def test_min_max_regret_is_a_share_of_the_way_from_the_best_to_the_worst():
+    assert min_max({"a": 0.2, "b": 0.5, "c": 0.3}) == pytest.approx({"a": 0.0, "b": 1.0, "c": 1 / 3})
+    assert min_max({"a": 0.4, "b": 0.4}) == {"a": 0.0, "b": 0.0}  # none is worse than the best
+    assert min_max({}) == {}
+    cells = {
+        name: {"over_seeds": {"regret/eval": {"mean": regret}}} for name, regret in (("x", -1.0), ("y", 3.0))
+    }
+    assert min_max_regret(cells | {"without a score": {"over_seeds": {}}}) == {"x": 0.0, "y": 1.0}
+
+
+def test_a_run_that_kept_its_episodes_has_an_unbiased_dip_and_a_verdict(tmp_path):
+    """Three seeds fall by 0.4 of the score and come back; two of them are told so by their episodes."""
+    rng = np.random.default_rng(0)
+    means = np.array([0.8, 0.4, 0.9])
+    scores = means[:, None, None] + 0.1 * rng.standard_normal((3, 3, 40))
+    lines = [
+        f"online,{step},{seed},{x},{x},0.5,9"
+        for step, row in zip((0, 10, 20), scores.mean(axis=2), strict=True)
+        for seed, x in enumerate(row)
+    ]
+    header = "phase,step,seed,eval/return,eval/score,eval/success,eval/length"
+    (tmp_path / "metrics.csv").write_text("\n".join([header, *lines]) + "\n")
+    (tmp_path / "config.json").write_text('{"command": "finetune", "online": {"dip_within": 20}}')
+    kept = Evaluations(
+        np.array([0, 10, 20]), np.arange(3), np.arange(40), scores, scores, np.zeros((3, 3, 40), np.float32)
+    )
+    kept.write(tmp_path)
+    summary = summarise(read_metrics(tmp_path), dip_within=20, evaluations=read_evaluations(tmp_path))
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    found = online_numbers(tmp_path)
+    dips = np.array([own["switch/dip"] for own in found["seeds"].values()])
+    np.testing.assert_allclose(dips, crossfit_dip(np.moveaxis(scores, 0, 1)))
+    mean = Mean(**found["over_seeds"]["switch/dip"])
+    half = stats.t.ppf(0.975, 2) * stats.sem(dips)
+    raw = found["over_seeds"]["switch/dip_raw"]["mean"]
+    assert (mean.mean, mean.low) == pytest.approx((dips.mean(), dips.mean() - half))
+    assert mean.high == pytest.approx(max(raw, dips.mean()) + half)
+    assert found["monotone"]["seeds"] == {"monotone": 0, "not monotone": 3, "undecided": 0}
+    assert found["monotone"]["mean"]["verdict"] == "undecided"  # three seeds bound nothing
+    partial = kept.first(2)
+    again = summarise(read_metrics(tmp_path), dip_within=20, evaluations=partial)
+    assert "switch/dip" not in again["0"]  # the episodes of an evaluation are missing
+    assert again["0"]["switch/dip_raw"] == summary["0"]["switch/dip_raw"]
+
+
+def test_damaged_episodes_are_told(tmp_path):
+    assert read_evaluations(tmp_path) is None
+    (tmp_path / "evaluations.npz").write_bytes(b"half")
+    with pytest.raises(UserError, match=r"evaluations\.npz: cannot be read"):
+        read_evaluations(tmp_path)
 
 
 def test_evaluations_of_seeds_have_their_means_and_a_t_interval_over_seeds():

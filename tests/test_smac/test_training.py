@@ -13,6 +13,7 @@ from smac.checkpoint import load_checkpoint, save_checkpoint
 from smac.data.replay import OfflineData, ReplayBuffer
 from smac.errors import UserError
 from smac.tasks import get_task
+from smac.training.episodes import read_evaluations
 from smac.training.experience import OnlineEnvs, UniformActions
 from smac.training.metrics import RunningMeans, recovery_steps, regret, switch_dip
 from smac.training.offline import OfflineOptions, pretrain
@@ -112,7 +113,15 @@ def offline(tmp_path_factory):
 
 
 def test_pretrain_writes_its_run_directory(offline):
-    assert {p.name for p in offline.iterdir()} == {"config.json", "metrics.csv", "progress.json", "seed-0"}
+    assert {p.name for p in offline.iterdir()} == {
+        "config.json", "metrics.csv", "evaluations.npz", "progress.json", "seed-0"
+    }  # fmt: skip
+    rows = [row for row in read_metrics(offline) if row["eval/return"]]
+    kept = read_evaluations(offline)
+    assert [int(row["step"]) for row in rows] == kept.steps.tolist()
+    means = [float(row["eval/return"]) for row in rows]
+    np.testing.assert_allclose(kept.returns[:, 0].mean(axis=1), means, rtol=1e-8)
+    np.testing.assert_allclose(TASK.score(kept.returns), kept.scores)
     rows = read_metrics(offline)
     assert [(r["phase"], r["step"]) for r in rows] == [
         ("diffusion", "3"), ("diffusion", "6"), ("offline", "3"), ("offline", "6"),
@@ -309,7 +318,7 @@ def test_summary_of_a_hand_made_run():
             "regret/eval": (0.3 * 100 + 0.3 * 200) / 300,
             "regret/eval_success": (0.25 * 100 + 0.25 * 200) / 300,
             "regret/train": 0.25,
-            "switch/dip": 0.4,
+            "switch/dip_raw": 0.4,  # without episodes there is no other
             "switch/evaluated_every": 200.0,  # the longest time without an evaluation
             "switch/gain": 0.0,
             "switch/recovery_steps": 300.0,

@@ -21,14 +21,20 @@ class Family:
     peak: Callable[[Array], float] = np.max
 
 
+def falls(points: int) -> Family:
+    """The drawdown: J_s - J_t for every point s and every later one t."""
+    J = np.eye(points)
+    s, later = np.triu_indices(points, k=1)
+    return Family(J[s] - J[later])
+
+
 def families(alphas: Array) -> dict[str, Family]:
     """The path numbers of definition 4.3 as contrasts, for a grid that runs from exactly 0 to exactly 1."""
     J = np.eye(len(alphas))
     inner, t = J[1:-1], alphas[1:-1, None]
-    s, later = np.triu_indices(len(alphas), k=1)
     return {
         "V": Family(np.concatenate([J[0] - inner, J[-1] - inner]), lower_end),
-        "DD": Family(J[s] - J[later]),
+        "DD": falls(len(alphas)),
         "B_chord": Family((1 - t) * J[0] + t * J[-1] - inner),
         "B_mean": Family((J[0] + J[-1]) / 2 - J),
         "D_0": Family(J[0] - J[1:]),

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from landscape.statistics.contrasts import Array, Family
+from smac.statistics.contrasts import Array, Family
 
 POWER = 0.8  # chance of a decision that `Bounds.units_for` plans for
 

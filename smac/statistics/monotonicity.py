@@ -10,10 +10,14 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.stats import page_trend_test
 
-from landscape.statistics.contrasts import Array
-from landscape.statistics.numbers import drawdown
+from smac.statistics.contrasts import Array
 
 SLACK = 1.0  # rises of fewer standard errors than this count as flat under the null
+
+
+def drawdown(curves: Array) -> Array:
+    """Largest fall to any later point, over the last axis: [..., points] -> [...] (4.3)."""
+    return np.max(np.maximum.accumulate(curves, axis=-1) - curves, axis=-1)
 
 
 def monotone_p_value(R: Array, weights: Array, slack: float = SLACK) -> float:
