@@ -11,6 +11,7 @@ PROGRAM = Program(
         "trajectory": "analysis_cli.studies.trajectory:Trajectory",
         "curve": "analysis_cli.studies.curve:Curve",
         "align": "analysis_cli.studies.align:Align",
+        "forecast": "analysis_cli.studies.forecast:Forecasting",
         "plot": "analysis_cli.studies.plot:Plot",
         "report": "analysis_cli.studies.report:Report",
         "merge": "analysis_cli.studies.merge:Merge",

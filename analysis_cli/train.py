@@ -81,8 +81,8 @@ class Pretrain:
     @classmethod
     def prefilled(cls, arguments: Sequence[str]) -> Pretrain:
         """With the defaults of the task and the algorithm that the line names."""
-        task, algorithm = _option(arguments, "", "--task", "--env"), _option(arguments, "", "--algorithm")
-        agent = defaults(task, algorithm, OFFLINE, _option(arguments, "", "--variant"))
+        task, algorithm = option_of(arguments, "", "--task", "--env"), option_of(arguments, "", "--algorithm")
+        agent = defaults(task, algorithm, OFFLINE, option_of(arguments, "", "--variant"))
         return cls(task=tyro.MISSING, algorithm=tyro.MISSING, agent=agent)
 
     def run(self, interrupted: Path | None = None) -> None:
@@ -128,7 +128,7 @@ class Finetune:
     @classmethod
     def prefilled(cls, arguments: Sequence[str]) -> Finetune:
         """With the defaults of the checkpoint and the algorithm that the line names."""
-        start, algorithm = _option(arguments, "", "--from"), _option(arguments, "sac", "--algorithm")
+        start, algorithm = option_of(arguments, "", "--from"), option_of(arguments, "sac", "--algorithm")
         agent = (
             finetune_defaults(Path(start), algorithm) if start else agent_class(algorithm, ONLINE).Config()
         )
@@ -188,7 +188,10 @@ class Train:
     @classmethod
     def prefilled(cls, arguments: Sequence[str]) -> Train:
         """With the defaults of the task and the algorithm that the line names."""
-        task, algorithm = _option(arguments, "", "--task", "--env"), _option(arguments, "sac", "--algorithm")
+        task, algorithm = (
+            option_of(arguments, "", "--task", "--env"),
+            option_of(arguments, "sac", "--algorithm"),
+        )
         return cls(task=tyro.MISSING, agent=defaults(task, algorithm, ONLINE))
 
     def run(self, interrupted: Path | None = None) -> None:
@@ -318,7 +321,7 @@ def _mixed_in(
     return read_offline(task, command.dataset, command.data_root, agent, seeds, device)
 
 
-def _option(arguments: Sequence[str], default: str, *names: str) -> str:
+def option_of(arguments: Sequence[str], default: str, *names: str) -> str:
     """The value of one option, before the whole line is parsed: it decides the defaults of others."""
     for i, argument in enumerate(arguments):
         for name in names:

@@ -1,0 +1,84 @@
+"""`landscape forecast`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.table import Table
+
+from analysis_cli.console import command_line, console, default_directory, pick_device, set_threads, wrote
+from analysis_cli.train import finetune_defaults, option_of, starting_points
+from smac.agents import ONLINE, agent_class
+from smac.agents.base import ActorCritic, AgentConfig
+from smac.errors import UserError
+from smac.files import new_directory, write_json
+from smac.provenance import versions
+from smac.tasks import get_task
+from smac.training.forecast import Forecast, forecast
+from smac.training.online import FinetuneOptions
+
+
+@dataclass(frozen=True)
+class Forecasting:
+    """What the first online updates do to checkpoints: does the critic's action gradient survive them?
+
+    One episode's worth of transitions is collected with the checkpoint's policy, then come updates on these
+    alone: minutes instead of a fine-tuning run.
+    """
+
+    start: Annotated[Path, tyro.conf.arg(name="from")]
+    """Checkpoint file, or a run directory: then every seed-*/offline.safetensors in it, as one stack."""
+    agent: tyro.conf.OmitArgPrefixes[AgentConfig]
+    """Options of the algorithm; those of the networks are the checkpoint's."""
+    algorithm: str = "sac"
+    """sac, td3, td3_bc or awr."""
+    after: tuple[int, ...] = (0, 50, 100, 200)
+    """After how many updates to look."""
+    transitions: int | None = None
+    """Transitions per seed; default: as many as one full episode has."""
+    online: tyro.conf.OmitArgPrefixes[FinetuneOptions] = field(default_factory=FinetuneOptions)
+    """Options of the switch and of the evaluation."""
+    out: Path | None = None
+    """Directory for forecast.json; default: a new one in runs/."""
+
+    @classmethod
+    def prefilled(cls, arguments: Sequence[str]) -> Forecasting:
+        """With the defaults of the checkpoint and the algorithm that the line names."""
+        start, algorithm = option_of(arguments, "", "--from"), option_of(arguments, "sac", "--algorithm")
+        agent = (
+            finetune_defaults(Path(start), algorithm) if start else agent_class(algorithm, ONLINE).Config()
+        )
+        return cls(start=tyro.MISSING, agent=agent)
+
+    def run(self) -> None:
+        checkpoints = starting_points(self.start)
+        about = checkpoints[0].description
+        task, kind = get_task(about.task), agent_class(self.algorithm, ONLINE)
+        set_threads(1)
+        if self.transitions is not None and self.transitions < 1:
+            raise UserError(f"--transitions must be at least 1, got {self.transitions}")
+        seeds = [c.description.seed for c in checkpoints]
+        agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, pick_device("auto"))
+        assert isinstance(agent, ActorCritic)
+        found = forecast(task, agent, checkpoints, self.online, updates=self.after, steps=self.transitions)
+        console.print(table_of(found, seeds))
+        out = new_directory(self.out or default_directory("forecast", task.name, about.algorithm))
+        numbers = {
+            name: value.tolist() if hasattr(value, "tolist") else value for name, value in vars(found).items()
+        }
+        about_it = {"command": command_line("landscape"), "seeds": seeds, "pretrained_with": about.algorithm}
+        wrote(write_json(out / "forecast.json", about_it | numbers | {"versions": versions()}))
+
+
+def table_of(found: Forecast, seeds: Sequence[int]) -> Table:
+    """One row per number of updates; numbers are those of the seeds, in their order."""
+    columns = ("cosine of grad Q with that before", "|grad Q|", "policy moved", "score")
+    table = Table("updates", *columns, title=f"seeds {', '.join(map(str, seeds))}")
+    for i, count in enumerate(found.updates):
+        rows = (found.gradient_cosine[i], found.gradient_norm[i], found.moved[i], found.score[i])
+        table.add_row(str(count), *(" ".join(f"{x:.2f}" for x in row) for row in rows))
+    return table
