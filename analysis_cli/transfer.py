@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from analysis_cli.console import command_line, console, default_directory, progr
 from analysis_cli.processes import run_command
 from analysis_cli.train import TaskName, defaults
 from figures.curves import CurvePair, draw_curves
-from smac.agents import AGENTS, OFFLINE, ONLINE, agent_class
+from smac.agents import OFFLINE, ONLINE, agent_class, method_label, method_parts
 from smac.data.minari_io import find_dataset
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json, write_text
@@ -33,6 +33,7 @@ from smac.training.comparison import (
     offline_numbers,
     online_numbers,
 )
+from smac.training.protocol import offline_protocol, online_protocol
 from smac.training.run import finished, run_config
 from smac.training.summary import MARGIN
 
@@ -67,7 +68,7 @@ class Transfer:
     task: TaskName
     """Name of the task (`smac tasks`), or the id of a gymnasium environment."""
     offline: str = ",".join(OFFLINE)
-    """Offline algorithms, separated by commas."""
+    """Offline algorithms, separated by commas; smac.paper is the variant `paper` of smac."""
     online: str = "sac"
     """Online algorithms, separated by commas: every offline method is fine-tuned with each."""
     also: tuple[str, ...] = field(default=())
@@ -122,12 +123,13 @@ class Plan:
         pairs = [(a, b) for a in offline for b in online]
         pairs += [pair for pair in map(_pair, options.also) if pair not in pairs]
         for a, b in pairs:
-            defaults(options.task, a, OFFLINE)
+            algorithm, variant = method_parts(a)
+            defaults(options.task, algorithm, OFFLINE, variant)
             defaults(options.task, b, ONLINE)
             if a not in offline:
                 raise UserError(f"--also {a}-{b}: {a} is not among --offline {options.offline}")
         for name in only:
-            agent_class(name)
+            agent_class(method_parts(name)[0])
         if options.seeds < 1 or options.workers < 1:
             raise UserError("--seeds and --workers must be at least 1")
         words = shlex.split(options.finetune)
@@ -138,8 +140,9 @@ class Plan:
         dataset = str(find_dataset(task.data(options.dataset), options.data_root, task))
         shared = ["--dataset", dataset, "--seed", str(options.seed), "--seeds", str(options.seeds)]
         pretrain = {
-            a: ["smac", "pretrain", "--task", options.task, "--algorithm", a, *shared,
-                *shlex.split(options.pretrain), *only.get(a, [])]
+            a: ["smac", "pretrain", "--task", options.task, *_method_words(a), *shared,
+                *shlex.split(options.pretrain), *only.get(method_parts(a)[0], []),
+                *(only.get(a, []) if "." in a else [])]
             for a in offline
         }  # fmt: skip
         finetune = {
@@ -153,6 +156,11 @@ class Plan:
         """Folder of a cell -> words of its command; paths are relative to the matrix."""
         cells = {f"pretrain/{a}": words for a, words in self.pretrain.items()}
         return cells | {f"finetune/{a}-{b}": words for (a, b), words in self.finetune.items()}
+
+
+def _method_words(method: str) -> list[str]:
+    algorithm, variant = method_parts(method)
+    return ["--algorithm", algorithm, *(["--variant", variant] if variant else [])]
 
 
 def carry_out(out: Path, workers: int) -> None:
@@ -227,18 +235,16 @@ def report(out: Path, plan: dict[str, Any]) -> None:
     result = {key: plan[key] for key in ("command_line", "task", "versions")}
     write_json(out / "transfer.json", result | {"offline": offline, "online": online})
     tables = [
-        _table("offline", OFFLINE_COLUMNS, {AGENTS[a].label: x for a, x in offline.items()}),
+        _table("offline", OFFLINE_COLUMNS, {method_label(a): x for a, x in offline.items()}),
         _table("the switch", switch_columns(online), {_arrow(cell): x for cell, x in online.items()}),
         _table("online", ONLINE_COLUMNS, {_arrow(cell): x for cell, x in online.items()}),
     ]
     meaning = MEANING if common_dip([*online.values()]) == DIP else f"{MEANING} {WITHOUT_EPISODES}"
-    for title, columns, rows in tables:
-        shown = Table("", *columns, title=title)
-        for row in rows:
-            shown.add_row(*row)
-        console.print(shown)
+    protocols = protocol_tables(out, offline, online)
+    _print(tables)
     console.print(meaning, style="dim")
-    text = "\n".join(_markdown(title, columns, rows) for title, columns, rows in tables)
+    _print(protocols)
+    text = "\n".join(_markdown(title, columns, rows) for title, columns, rows in [*tables, *protocols])
     write_text(
         out / "transfer.md",
         f"`{plan['command_line']}`\n\nMeans over seeds, 95 % t intervals.\n\n{text}\n{meaning}\n",
@@ -246,7 +252,7 @@ def report(out: Path, plan: dict[str, Any]) -> None:
     pictures = []
     for b in dict.fromkeys(cell.split("-")[1] for cell in online):
         pairs = [
-            CurvePair(AGENTS[a].label, out / "pretrain" / a, out / "finetune" / f"{a}-{b}")
+            CurvePair(method_label(a), out / "pretrain" / a, out / "finetune" / f"{a}-{b}")
             for a in offline
             if f"{a}-{b}" in online
         ]
@@ -255,9 +261,35 @@ def report(out: Path, plan: dict[str, Any]) -> None:
         wrote(path)
 
 
+def _print(tables: Iterable[tuple[str, list[str], Rows]]) -> None:
+    for title, columns, rows in tables:
+        shown = Table("", *columns, title=title)
+        for row in rows:
+            shown.add_row(*row)
+        console.print(shown)
+
+
+def protocol_tables(
+    out: Path, offline: Iterable[str], online: Iterable[str]
+) -> list[tuple[str, list[str], Rows]]:
+    """What every method was given, a row per setting: whether the numbers can be compared."""
+    given = {
+        "what was given offline": {method_label(a): offline_protocol(out / "pretrain" / a) for a in offline},
+        "what was given online": {_arrow(cell): online_protocol(out / "finetune" / cell) for cell in online},
+    }
+    return [
+        (
+            title,
+            [*methods],
+            [[name, *(m[name] for m in methods.values())] for name in next(iter(methods.values()))],
+        )
+        for title, methods in given.items()
+    ]
+
+
 def _arrow(cell: str) -> str:
     a, b = cell.split("-")
-    return f"{AGENTS[a].label} → {AGENTS[b].label}"
+    return f"{method_label(a)} → {method_label(b)}"
 
 
 def switch_columns(cells: Mapping[str, Any]) -> dict[str, int]:

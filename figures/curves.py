@@ -9,7 +9,7 @@ import csv
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,12 @@ class Method:
         return mean_series(self.series[metric][phase])
 
 
+def method_of(config: Mapping[str, Any]) -> str:
+    """Name of the method that a run trained, with its variant: `smac`, `smac.paper`."""
+    variant = config.get("variant")
+    return f"{config['algorithm']}.{variant}" if variant else str(config["algorithm"])
+
+
 def read_config(directory: Path) -> dict[str, Any]:
     """Read the `config.json` of a training run."""
     path = directory / "config.json"
@@ -149,7 +155,7 @@ def read_methods(pairs: Sequence[CurvePair]) -> list[Method]:
         }
         if not any(per_phase["online"] for per_phase in series.values()):
             raise UserError(f"{pair.finetune_dir / 'metrics.csv'} has no evaluation in the online phase.")
-        methods.append(Method(pair.label, look(read_config(pair.pretrain_dir)["algorithm"]), series))
+        methods.append(Method(pair.label, look(method_of(read_config(pair.pretrain_dir))), series))
     return methods
 
 

@@ -91,8 +91,11 @@ PALETTE: dict[str, Look] = {
     "cql": Look("CQL", "#e69f00", "v", (3, 1.2)),
     "iql": Look("IQL", "#b0538a", "^", (6, 1.4)),
     "td3_bc": Look("TD3+BC", "#4d9221", "D", (3, 1.2, 1.2, 1.2)),
+    "awr": Look("AWR", "#8c564b", "v", (4.5, 1.2, 1.2, 1.2)),
     "bc": Look("BC", "#7a7a7a", "v", (1.2, 2)),
 }
+
+VARIANT_COLOR = "#6a8fc7"  # of a method's variants beside it
 
 VERDICT_COLORS = {
     "connected": "#00663f", "valley": "#a3260c", "undecided": "#5c5c5c",
@@ -110,8 +113,17 @@ def monotone_words(verdict: str, *, falls: bool = False, short: bool = False) ->
 
 
 def look(algorithm: str) -> Look:
-    """The look of an algorithm's line; one we do not know is drawn in ink under its own name."""
-    return PALETTE.get(algorithm.lower().replace("-", "_"), Look(algorithm, "#333333", "s", (2, 1)))
+    """The look of a method's line; one we do not know is drawn in ink under its own name.
+
+    A variant, as in `smac.paper`, is drawn lighter and in broken lines.
+    """
+    name, _, variant = algorithm.lower().replace("-", "_").partition(".")
+    if name not in PALETTE:
+        return Look(algorithm, "#333333", "s", (2, 1))
+    own = PALETTE[name]
+    if not variant:
+        return own
+    return Look(f"{own.name} ({variant})", VARIANT_COLOR, own.marker, (2, 1))
 
 
 def number(value: float | None, digits: int = 3) -> str:

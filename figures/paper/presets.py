@@ -41,7 +41,6 @@ class Benchmark:
     brief_pretrain: str = ""
     """What `ablation`, `fig2` and `switch` add to these options, so as to be shorter."""
     brief_finetune: str = ""
-    brief_only: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -49,12 +48,9 @@ class Benchmark:
 
     def brief(self) -> Benchmark:
         """The same with the shorter phases of figures that compare many settings."""
-        names = dict.fromkeys((*self.only, *self.brief_only))
-        only = {a: f"{self.only.get(a, '')} {self.brief_only.get(a, '')}".strip() for a in names}
         return replace(
             self, pretrain=f"{self.pretrain} {self.brief_pretrain}".strip(),
             finetune=f"{self.finetune} {self.brief_finetune}".strip(),
-            only=only,
         )  # fmt: skip
 
     def training_seeds(self, preset: Preset) -> range:
@@ -104,7 +100,6 @@ _UMAZE = Benchmark(
     weak="--success-rate 0.7 --episodes 2000",
     pretrain="--steps 12000 --eval-every 3000 --log-every 1000 --save-every 3000 --eval-episodes 40",
     finetune="--steps 5000 --eval-every 250 --eval-episodes 40 --log-every 250 --trajectory-every 500",
-    only={"cal_ql": "--steps 6000 --eval-every 1500"},
     seed=5,  # the defaults were chosen on its seeds 0 to 4, see results/smac-study.md
     line="--points 11 --episodes 300",
     trajectory="--episodes 300",
@@ -115,7 +110,6 @@ _UMAZE = Benchmark(
     rates=("1e-5", "1e-4", "1e-3"),
     brief_pretrain="--steps 8000 --eval-every 4000",
     brief_finetune="--steps 3000",
-    brief_only={"cal_ql": "--steps 4000 --eval-every 2000"},
 )
 _MEDIUM = replace(
     _UMAZE,
@@ -141,7 +135,7 @@ _PEN = Benchmark(
     only={
         "smac": "--temperature-lr 1e-3 --diffusion-steps 6000 --diffusion-hidden 128 128",
         "iql": "--value-lr 1e-3",
-        "cal_ql": "--temperature-lr 1e-3 --cql-actions 4 --steps 3000 --eval-every 1500",
+        "cal_ql": "--temperature-lr 1e-3 --cql-actions 4",
         "sac": "--temperature-lr 1e-3",
     },
     baseline="iql",  # of three sizes Cal-QL takes too long
@@ -179,7 +173,6 @@ SMOKE = Preset(
             rates=("1e-3",),
             brief_pretrain="",
             brief_finetune="",
-            brief_only={},
         ),
     ),
     seeds=2,
@@ -208,7 +201,6 @@ def _large(benchmark: Benchmark, **differs: Any) -> Benchmark:
         rates=("1e-6", "1e-5", "3e-5", "1e-4", "3e-4", "1e-3"),
         brief_pretrain="",
         brief_finetune="",
-        brief_only={},
         **differs,
     )
 

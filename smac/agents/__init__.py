@@ -34,6 +34,19 @@ def agent_class(algorithm: str, among: Registry = AGENTS) -> type[Agent]:
     return among[algorithm]
 
 
+def method_parts(method: str) -> tuple[str, str | None]:
+    """Algorithm and variant of a method's name: `smac.paper` is the variant `paper` of `smac`."""
+    algorithm, dot, variant = method.partition(".")
+    return algorithm, variant if dot else None
+
+
+def method_label(method: str) -> str:
+    """How tables and pictures call a method: `SMAC (paper)`."""
+    algorithm, variant = method_parts(method)
+    label = AGENTS[algorithm].label if algorithm in AGENTS else algorithm
+    return f"{label} ({variant})" if variant else label
+
+
 def variant_of(algorithm: str, variant: str | None) -> Mapping[str, Any]:
     """What a variant of an algorithm changes in its configuration; nothing if none is named."""
     if not variant:

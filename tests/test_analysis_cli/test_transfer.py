@@ -64,9 +64,33 @@ def test_a_matrix_is_its_cells_and_one_table(matrix, capsys):
     assert "TD3+BC → TD3" in text
     assert "| dip | monotone |" in text
     assert "dip raw" not in text
+    assert (
+        "| temperature at the switch | entropy |" in text
+    )
+    assert "| updates per step | 1 critic, 1 actor |" in text
+    assert "| gradient steps | 40 |" in text
+    assert "| observations | standardised |" in text
     assert (matrix / "curves-td3.png").stat().st_size > 10_000
     assert run(smac, "status", matrix) == 0
     assert capsys.readouterr().out.count("ended") == 2
+
+
+def test_a_variant_is_a_method_of_its_own(data, tmp_path):
+    offline = "smac,smac.paper"
+    only = ["--only", "smac=--diffusion-steps 4 --diffusion-hidden 8 8", "smac.paper=--kappa 0.5"]
+    line = words(data, tmp_path / "m", *only, offline=offline)
+    line[line.index("td3")] = "sac"
+    assert call(line) == 0
+    config = json.loads((tmp_path / "m" / "pretrain" / "smac.paper" / "config.json").read_text())
+    agent = config["agent"]
+    assert (config["variant"], agent["tau"], agent["outcome"]) == ("paper", "free", "trajectory_return")
+    assert (agent["kappa"], agent["diffusion_hidden"]) == (0.5, [8, 8])
+    text = (tmp_path / "m" / "transfer.md").read_text()
+    assert "| SMAC (paper) → SAC |" in text
+    assert "| optimiser | adam | muon |" in text
+    words_of = json.loads((tmp_path / "m" / "transfer.json").read_text())["online"]
+    temperatures = [words_of["smac.paper-sac"]["seeds"][k]["switch/temperature"] for k in ("0", "1")]
+    assert all(0.0 < t < 100.0 for t in temperatures)
 
 
 def test_a_cell_of_an_older_version_makes_the_table_show_the_raw_dip_of_all():
@@ -96,6 +120,8 @@ def test_another_matrix_in_the_same_place_is_refused(matrix, data, capsys):
         (["--offline", "sac"], "unknown algorithm 'sac'"),
         (["--offline", "iql,iql"], "name each algorithm once"),
         (["--online", "smac"], "unknown algorithm 'smac'"),
+        (["--offline", "smac.blunt"], "unknown variant 'blunt' of smac: choose from sharp, paper"),
+        (["--offline", "iql.paper"], "unknown variant 'paper' of iql: iql has none"),
         (["--seeds", "0"], "must be at least 1"),
         (["--only", "iql"], "not of the form ALGORITHM=OPTIONS"),
         (["--dataset", "smac/missing-v0"], "no dataset 'smac/missing-v0'"),

@@ -11,10 +11,11 @@ import pytest
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
 from figures.paper.dips import dip_name, number
-from figures.paper.presets import PARTS
+from figures.paper.presets import PARTS, Preset
 from figures.paper.retain import draw_retain
 from figures.paper.tradeoff import draw_tradeoff, front
 from figures.paper.transfer import CLAIMS, _in_words, _regret_lines, dip_of_mean, pairs, regret_table
+from smac.agents import OFFLINE
 
 
 def mean(value: float) -> dict:
@@ -97,6 +98,15 @@ def test_brief_phases_are_no_longer_than_the_whole_ones() -> None:
             for a, options in benchmark.only.items():
                 if "--steps" in options:
                     assert steps_of(brief.only[a]) <= steps_of(options)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_every_offline_method_takes_the_same_number_of_gradient_steps(preset: Preset) -> None:
+    for benchmark in (b for whole in preset.benchmarks for b in (whole, whole.brief())):
+        own = [words for method, words in benchmark.only.items() if method in OFFLINE]
+        own += list(benchmark.variants.values())
+        assert not any(" --steps" in f" {words}" for words in own)
+        assert benchmark.pretrain.count("--steps ") >= 1
 
 
 def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:

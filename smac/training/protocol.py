@@ -1,0 +1,94 @@
+"""What a run was given: the settings that decide whether two methods can be compared, from its own files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from smac.files import read_json
+from smac.training.run import run_config
+
+TEMPERATURE = "switch/temperature"
+
+
+def offline_protocol(directory: Path) -> dict[str, str]:
+    """Setting -> value, of a pre-training run."""
+    config = run_config(directory)
+    agent = config["agent"]
+    return {
+        "gradient steps": f"{config['offline']['steps']:,}",
+        "batch": str(agent["batch_size"]),
+        "widths": _widths(agent),
+        "rates": _rates(agent),
+        "optimiser": agent["optimiser"],
+        "reward": _reward(agent),
+        "observations": "standardised" if agent.get("standardise_observations") else "raw",
+        "initial temperature": _number(agent.get("initial_temperature")),
+    }
+
+
+def online_protocol(directory: Path) -> dict[str, str]:
+    """Setting -> value, of a fine-tuning run; what an older version did not record is `not recorded`."""
+    config = run_config(directory)
+    agent, online = config["agent"], config["online"]
+    return {
+        "temperature at the switch": _temperature(directory, online),
+        "optimiser state": online.get("optimiser_state", online.get("momenta", "not recorded")),
+        "optimiser": agent["optimiser"],
+        "updates per step": f"{online['updates_per_step']} critic, "
+        f"{online.get('actor_updates_per_step', online['updates_per_step'])} actor",
+        "rates": _rates(agent),
+        "target rate": _number(agent.get("target_rate")),
+        "learning starts": _number(online.get("learning_starts"), "one episode"),
+        "warm-up": str(online["warmup_steps"]),
+        "offline share": _number(online["offline_ratio"]),
+        "reward": _reward(agent),
+        "steps": f"{online['steps']:,}",
+    }
+
+
+def _temperature(directory: Path, online: Mapping[str, Any]) -> str:
+    """The rule, and the temperatures that it gave the seeds."""
+    rule = _number(online.get("temperature_at_switch"), "not recorded")
+    summary = directory / "summary.json"
+    found = [
+        numbers[TEMPERATURE]
+        for numbers in (read_json(summary).values() if summary.exists() else ())
+        if TEMPERATURE in numbers
+    ]
+    return f"{rule}: {_range(found)}" if found else rule
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _widths(agent: Mapping[str, Any]) -> str:
+    def product(widths: Any) -> str:
+        return " x ".join(map(str, widths))
+
+    critic = agent.get("critic_hidden")
+    return product(agent["hidden"]) + (f", critic {product(critic)}" if critic else "")
+
+
+def _rates(agent: Mapping[str, Any]) -> str:
+    rates = {
+        name: agent[f"{name}_lr"] for name in ("actor", "critic", "temperature") if f"{name}_lr" in agent
+    }
+    if len(set(rates.values())) == 1 and len(rates) > 1:
+        return f"{next(iter(rates.values())):g}"
+    return ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
+
+
+def _reward(agent: Mapping[str, Any]) -> str:
+    scale, bias = agent.get("reward_scale", 1.0), agent.get("reward_bias", 0.0)
+    if scale == 1.0 and bias == 0.0:
+        return "as it is"
+    scaled = f"x {scale:g}" if isinstance(scale, float | int) else str(scale)
+    return f"{scaled} {bias:+g}" if bias else scaled
+
+
+def _number(value: Any, missing: str = "–") -> str:
+    return missing if value is None else f"{value:g}" if isinstance(value, float | int) else str(value)
