@@ -14,10 +14,11 @@ import tyro
 from analysis_cli.console import as_typed, command_line, console, wrote
 from figures.paper import FIGURES, POLICIES, PRESETS, Step
 from smac.errors import UserError
-from smac.files import new_directory, read_json, write_json
+from smac.files import new_directory, read_json, write_json, write_text
 from smac.provenance import versions
 
 PLAN = "reproduction.json"
+PROTOCOL = "protocol"
 TAKES_WORKERS = ("data collect", "transfer", "trajectory", "report", "plane")
 
 
@@ -26,7 +27,8 @@ class Reproduce:
     """Run what a figure of the paper needs, and draw it. The same command again goes on where it was."""
 
     name: Annotated[str, tyro.conf.Positional]
-    """Of the figure: transfer, connectivity, fig1, fig2, ablation, retain, switch, or all."""
+    """Of the figure: transfer, connectivity, fig1, fig2, ablation, retain, switch, or all. `protocol` runs
+    nothing: it tabulates what every method of the preset is given."""
     preset: Literal["smoke", "cpu", "gpu"] = "cpu"
     """How large: `smoke` shows in minutes that all of it runs and means nothing else, `cpu` takes hours on a
     few cores, `gpu` is for a machine with one."""
@@ -39,18 +41,26 @@ class Reproduce:
     """Directory of all runs of this preset, shared by the figures; default: runs/reproduce-<preset>."""
 
     def run(self) -> None:
-        if self.name != "all" and self.name not in FIGURES:
-            raise UserError(f"there is no figure {self.name!r}; there are {', '.join(FIGURES)}, and all")
+        if self.name not in ("all", PROTOCOL, *FIGURES):
+            known = ", ".join(FIGURES)
+            raise UserError(f"there is no figure {self.name!r}; there are {known}, all, and {PROTOCOL}")
         if self.workers < 1:
             raise UserError(f"--workers must be at least 1, got {self.workers}")
         if self.policies is not None and not self.policies.is_dir():
             raise UserError(f"--policies {self.policies}: no such folder")
         whole = PRESETS[self.preset]
+        root = self.out or Path("runs") / f"reproduce-{self.preset}"
+        if self.name == PROTOCOL:
+            from analysis_cli.protocol import protocol_page  # which imports the commands of the plan
+
+            page = f"`{command_line('landscape')}`\n\n{protocol_page(whole)}"
+            folder = new_directory(self.out or Path("runs") / f"protocol-{self.preset}")
+            wrote(write_text(folder / "protocol.md", page))
+            return
         preset = whole.available(policies=self.policies is not None)
         for benchmark in whole.benchmarks:
             if benchmark not in preset.benchmarks:
                 console.print(f"{benchmark.label} is left out: name the folder of policies with --policies")
-        root = self.out or Path("runs") / f"reproduce-{self.preset}"
         _begin(root, self.preset)
         figures = list(FIGURES.values()) if self.name == "all" else [FIGURES[self.name]]
         for figure in figures:

@@ -344,10 +344,14 @@ def defaults(task: str, algorithm: str, among: Registry, variant: str | None = N
 def finetune_defaults(start: Path, algorithm: str) -> AgentConfig:
     """The online algorithm's defaults for the task after a switch, with the networks of the checkpoint."""
     about = starting_points(start)[0].description
-    config = default_config(algorithm, get_task(about.task), ONLINE)
-    own = {f.name: getattr(config_of(about), f.name) for f in fields(config_of(about))}
-    continued = {name: own[name] for name in CONTINUED if name in own}
-    return replace(config, standardise_observations=False, **continued)
+    return continued(config_of(about), default_config(algorithm, get_task(about.task), ONLINE))
+
+
+def continued(offline: AgentConfig, online: AgentConfig) -> AgentConfig:
+    """The online configuration with what a fine-tuned agent has from its checkpoint's."""
+    own = {f.name: getattr(offline, f.name) for f in fields(offline)}
+    taken = {name: own[name] for name in CONTINUED if name in own}
+    return replace(online, standardise_observations=False, **taken)
 
 
 def _config(command: str, options: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from smac.training.comparison import (
     offline_numbers,
     online_numbers,
 )
-from smac.training.protocol import offline_protocol, online_protocol
+from smac.training.protocol import Protocol, offline_protocol, online_protocol
 from smac.training.run import finished, run_config
 from smac.training.summary import MARGIN
 
@@ -244,7 +244,7 @@ def report(out: Path, plan: dict[str, Any]) -> None:
     _print(tables)
     console.print(meaning, style="dim")
     _print(protocols)
-    text = "\n".join(_markdown(title, columns, rows) for title, columns, rows in [*tables, *protocols])
+    text = "\n".join(markdown(title, columns, rows) for title, columns, rows in [*tables, *protocols])
     write_text(
         out / "transfer.md",
         f"`{plan['command_line']}`\n\nMeans over seeds, 95 % t intervals.\n\n{text}\n{meaning}\n",
@@ -277,14 +277,13 @@ def protocol_tables(
         "what was given offline": {method_label(a): offline_protocol(out / "pretrain" / a) for a in offline},
         "what was given online": {_arrow(cell): online_protocol(out / "finetune" / cell) for cell in online},
     }
-    return [
-        (
-            title,
-            [*methods],
-            [[name, *(m[name] for m in methods.values())] for name in next(iter(methods.values()))],
-        )
-        for title, methods in given.items()
-    ]
+    return [(title, *columns_and_rows(methods)) for title, methods in given.items()]
+
+
+def columns_and_rows(methods: Mapping[str, Protocol]) -> tuple[list[str], Rows]:
+    """A column per method, a row per setting."""
+    first = next(iter(methods.values()))
+    return [*methods], [[name, *(given[name] for given in methods.values())] for name in first]
 
 
 def _arrow(cell: str) -> str:
@@ -332,7 +331,7 @@ def monotone_text(found: Mapping[str, Any]) -> str:
     return f"{seeds}; mean: {found['mean']['verdict']}" if found["mean"] else seeds
 
 
-def _markdown(title: str, columns: list[str], rows: Rows) -> str:
+def markdown(title: str, columns: list[str], rows: Rows) -> str:
     lines = [["", *columns], ["---"] * (1 + len(columns)), *rows]
     return f"## {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""What a run was given: the settings that decide whether two methods can be compared, from its own files."""
+"""What a run was given, or will be: the settings that decide whether two methods can be compared."""
 
 from __future__ import annotations
 
@@ -9,15 +9,34 @@ from typing import Any
 from smac.files import read_json
 from smac.training.run import run_config
 
+Protocol = dict[str, str]  # setting -> value, in words
+
 TEMPERATURE = "switch/temperature"
 
 
-def offline_protocol(directory: Path) -> dict[str, str]:
-    """Setting -> value, of a pre-training run."""
+def offline_protocol(directory: Path) -> Protocol:
+    """Of a pre-training run."""
     config = run_config(directory)
-    agent = config["agent"]
+    return of_offline(config["agent"], config["offline"])
+
+
+def online_protocol(directory: Path) -> Protocol:
+    """Of a fine-tuning run, with the temperatures that its rule gave; see `of_online`."""
+    config, summary = run_config(directory), directory / "summary.json"
+    given = of_online(config["agent"], config["online"])
+    found = [
+        numbers[TEMPERATURE]
+        for numbers in (read_json(summary).values() if summary.exists() else ())
+        if TEMPERATURE in numbers
+    ]
+    name = "temperature at the switch"
+    return given | ({name: f"{given[name]}: {_range(found)}"} if found else {})
+
+
+def of_offline(agent: Mapping[str, Any], offline: Mapping[str, Any]) -> Protocol:
+    """From the fields of the configuration and of the offline options."""
     return {
-        "gradient steps": f"{config['offline']['steps']:,}",
+        "gradient steps": f"{offline['steps']:,}",
         "batch": str(agent["batch_size"]),
         "widths": _widths(agent),
         "rates": _rates(agent),
@@ -28,12 +47,13 @@ def offline_protocol(directory: Path) -> dict[str, str]:
     }
 
 
-def online_protocol(directory: Path) -> dict[str, str]:
-    """Setting -> value, of a fine-tuning run; what an older version did not record is `not recorded`."""
-    config = run_config(directory)
-    agent, online = config["agent"], config["online"]
+def of_online(agent: Mapping[str, Any], online: Mapping[str, Any]) -> Protocol:
+    """From the fields of the configuration and of the online options.
+
+    What an older version had no option for is `not recorded`.
+    """
     return {
-        "temperature at the switch": _temperature(directory, online),
+        "temperature at the switch": _number(online.get("temperature_at_switch"), "not recorded"),
         "optimiser state": online.get("optimiser_state", online.get("momenta", "not recorded")),
         "optimiser": agent["optimiser"],
         "updates per step": f"{online['updates_per_step']} critic, "
@@ -48,18 +68,6 @@ def online_protocol(directory: Path) -> dict[str, str]:
     }
 
 
-def _temperature(directory: Path, online: Mapping[str, Any]) -> str:
-    """The rule, and the temperatures that it gave the seeds."""
-    rule = _number(online.get("temperature_at_switch"), "not recorded")
-    summary = directory / "summary.json"
-    found = [
-        numbers[TEMPERATURE]
-        for numbers in (read_json(summary).values() if summary.exists() else ())
-        if TEMPERATURE in numbers
-    ]
-    return f"{rule}: {_range(found)}" if found else rule
-
-
 def _range(values: list[float]) -> str:
     low, high = f"{min(values):.2g}", f"{max(values):.2g}"
     return low if low == high else f"{low} to {high}"
@@ -69,8 +77,9 @@ def _widths(agent: Mapping[str, Any]) -> str:
     def product(widths: Any) -> str:
         return " x ".join(map(str, widths))
 
-    critic = agent.get("critic_hidden")
-    return product(agent["hidden"]) + (f", critic {product(critic)}" if critic else "")
+    critic = agent.get("critic_hidden") or agent["hidden"]
+    differs = list(critic) != list(agent["hidden"])
+    return product(agent["hidden"]) + (f", critic {product(critic)}" if differs else "")
 
 
 def _rates(agent: Mapping[str, Any]) -> str:

@@ -64,9 +64,7 @@ def test_a_matrix_is_its_cells_and_one_table(matrix, capsys):
     assert "TD3+BC → TD3" in text
     assert "| dip | monotone |" in text
     assert "dip raw" not in text
-    assert (
-        "| temperature at the switch | entropy |" in text
-    )
+    assert "| temperature at the switch | entropy |" in text
     assert "| updates per step | 1 critic, 1 actor |" in text
     assert "| gradient steps | 40 |" in text
     assert "| observations | standardised |" in text

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from analysis_cli.protocol import protocol_page
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
 from figures.paper.dips import dip_name, number
@@ -107,6 +108,16 @@ def test_every_offline_method_takes_the_same_number_of_gradient_steps(preset: Pr
         own += list(benchmark.variants.values())
         assert not any(" --steps" in f" {words}" for words in own)
         assert benchmark.pretrain.count("--steps ") >= 1
+
+
+def test_the_protocol_of_a_preset_tells_what_its_commands_give() -> None:
+    page = protocol_page(PRESETS["cpu"])
+    pen = page[page.index("## pen-binary, offline") :]
+    offline, online = pen.split("## pen-binary, online")
+    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is |" in offline
+    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is | as it is | as it is |" in online
+    assert "| observations | raw | raw | raw | standardised |" in offline
+    assert online.count("| entropy | entropy | entropy |") == 1
 
 
 def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:
