@@ -50,6 +50,10 @@ class OnlineOptions(Schedule):
     """Transitions the replay buffer holds, per seed; the oldest go first."""
     eval_every: int = 500
     """Steps between two evaluations."""
+    late_eval_every: int | None = None
+    """Steps between two evaluations after the first `late_from`; the same as before if not given."""
+    late_from: int = 5_000
+    """See `late_eval_every`: a drop comes early."""
     trajectory_every: int = 1_000
     """Steps between two checkpoints in trajectory/; 0 for none."""
 
@@ -66,6 +70,10 @@ class OnlineOptions(Schedule):
             if (getattr(self, name) or 0) > self.steps:
                 option = name.replace("_", "-")
                 raise UserError(f"--{option} {getattr(self, name)} leaves no update in --steps {self.steps}")
+
+    def evaluation_due(self, step: int) -> bool:
+        late = self.late_eval_every is not None and step > self.late_from
+        return step % (self.late_eval_every if late and self.late_eval_every else self.eval_every) == 0
 
     def first_update(self, horizon: int) -> int:
         """The environment step after which the first update is taken; `horizon` is that of an episode."""

@@ -61,6 +61,10 @@ class Schedule:
             if isinstance(value, int) and value < least:
                 raise UserError(f"--{f.name.replace('_', '-')} must be at least {least}, got {value}")
 
+    def evaluation_due(self, step: int) -> bool:
+        """Whether the policy is evaluated after `step`, the last step aside."""
+        return step % self.eval_every == 0
+
 
 class Recorder:
     """Watches one phase of a run. `parts` are what its saved state holds beside the agent and the means."""
@@ -100,7 +104,7 @@ class Recorder:
     def after(self, step: int, extra: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """Do what is due after `step`; `extra` gives more metrics and is asked only when a row is written."""
         schedule, last = self.schedule, step == self.steps
-        evaluates = last or step % schedule.eval_every == 0
+        evaluates = last or schedule.evaluation_due(step)
         if evaluates or step % schedule.log_every == 0:
             metrics = self.means.take() | dict(extra())
             metrics |= self._evaluated(step) if evaluates else {}

@@ -91,6 +91,13 @@ def test_learning_starts_after_one_episode_unless_told_otherwise():
             OnlineOptions(steps=100, **{option: 101})
 
 
+def test_evaluations_may_be_rarer_after_the_first_steps():
+    options = OnlineOptions(steps=12_000, eval_every=500, late_eval_every=2_000, late_from=5_000)
+    due = [step for step in range(1, 12_001) if options.evaluation_due(step)]
+    assert due == [*range(500, 5_001, 500), 6_000, 8_000, 10_000, 12_000]
+    assert sum(OnlineOptions(eval_every=500).evaluation_due(s) for s in range(1, 12_001)) == 24
+
+
 @pytest.mark.parametrize("algorithm", ONLINE)
 def test_of_several_updates_a_step_the_actor_has_one(algorithm, monkeypatch):
     """WSRL and RLPD: U critic updates, then one of the actor and of the temperature."""
