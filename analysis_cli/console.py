@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,6 @@ from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -81,19 +79,3 @@ def wrote(path: Path) -> None:
 def default_directory(*words: str) -> Path:
     """runs/<words>-<time>: where a command writes if --out is not given."""
     return Path("runs") / "-".join([*words, datetime.now().strftime("%Y%m%d-%H%M%S")])
-
-
-def pick_device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name}: {str(error).splitlines()[0]}") from None
-    return torch.device(name)
-
-
-def set_threads(threads: int) -> None:
-    if threads < 1 or threads > (os.cpu_count() or 1) * 4:
-        raise UserError(f"--threads must be at least 1 and not far above the number of cores, got {threads}")
-    torch.set_num_threads(threads)

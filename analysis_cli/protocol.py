@@ -11,12 +11,13 @@ from typing import TypeVar
 import tyro
 
 from analysis_cli.program import CONFIG
-from analysis_cli.train import Finetune, Pretrain, continued
+from analysis_cli.train import Finetune, Pretrain
 from analysis_cli.transfer import columns_and_rows, markdown
 from figures.paper import Preset
 from figures.paper.transfer import pairs
 from smac.agents import ONLINE, default_config, method_label, method_parts
 from smac.tasks import get_task
+from smac.training.jobs import continued
 from smac.training.protocol import Protocol, of_offline, of_online
 
 

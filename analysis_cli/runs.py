@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 from rich.table import Table
 
 from analysis_cli.console import console
-from analysis_cli.train import Finetune, Pretrain, Train
+from analysis_cli.train import carry_out as carry_out_job
 from analysis_cli.transfer import PLAN, carry_out, show_cells, state_of_run
-from smac.agents import agent_class
-from smac.files import from_plain, read_json
-from smac.training.offline import OfflineOptions
-from smac.training.online import FinetuneOptions, OnlineOptions
-from smac.training.run import METRICS, MOMENTS, STATE, finished, read_metrics, run_config
+from smac.files import read_json
+from smac.training.jobs import job_of
+from smac.training.run import METRICS, MOMENTS, finished, read_metrics, run_config
 from smac.training.summary import curve
 
 
@@ -38,7 +35,7 @@ class Resume:
         if finished(self.directory, config):
             console.print(f"{self.directory} has ended: there is nothing to resume", markup=False)
         else:
-            command_of(config, self.directory).run(interrupted=self.directory)
+            carry_out_job(job_of(config, self.directory), interrupted=self.directory)
 
 
 @dataclass(frozen=True)
@@ -75,17 +72,3 @@ class Status:
 
 def _shown(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.3g}"
-
-
-def command_of(config: dict[str, Any], directory: Path) -> Pretrain | Finetune | Train:
-    """The command that began a run, with every option as it was."""
-    agent = from_plain(agent_class(config["algorithm"]).Config, config["agent"])
-    shared: Any = {name: config[name] for name in ("algorithm", "dataset", "seed", "device", "threads")}
-    if config["command"] == "finetune":
-        start = directory if (directory / STATE).exists() else Path(config["start"])  # it has copies
-        online = from_plain(FinetuneOptions, config["online"])
-        return Finetune(start=start, **shared, agent=agent, online=online)
-    shared |= {name: config[name] for name in ("task", "seeds")}
-    if config["command"] == "train":
-        return Train(**shared, agent=agent, online=from_plain(OnlineOptions, config["online"]))
-    return Pretrain(**shared, agent=agent, offline=from_plain(OfflineOptions, config["offline"]))

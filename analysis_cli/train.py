@@ -3,78 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import torch
 import tyro
 from rich.table import Table
 
-from analysis_cli.console import (
-    command_line,
-    console,
-    default_directory,
-    pick_device,
-    set_threads,
-    wrote,
-)
+from analysis_cli.console import command_line, console, default_directory, wrote
 from analysis_cli.live import live_run
-from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config, variant_of
+from smac.agents import OFFLINE, ONLINE, Registry, agent_class, default_config, variant_of
 from smac.agents.base import AgentConfig
 from smac.checkpoint import Checkpoint, load_checkpoint
-from smac.data.memory_map import load_transitions
-from smac.data.minari_io import find_dataset
-from smac.data.replay import OfflineData
-from smac.data.rewards import reward_scale
-from smac.envs import env_spec
 from smac.errors import UserError
 from smac.files import new_directory, write_json
 from smac.provenance import versions
-from smac.tasks import Task, get_task
+from smac.tasks import get_task
 from smac.training.comparison import Mean, evaluated
 from smac.training.evaluate import evaluate_checkpoint
-from smac.training.fast import check_mode
-from smac.training.offline import OfflineOptions, pretrain
-from smac.training.online import FinetuneOptions, OnlineOptions, carry_over, finetune, offline_rows, train
+from smac.training.jobs import (
+    Finetuning,
+    Job,
+    Pretraining,
+    Training,
+    finetune_defaults,
+    job_config,
+    starting_points,
+)
 from smac.training.run import MOMENTS, Run, run_config
-
-# Fields of a configuration that a fine-tuned agent has from its checkpoint, as far as that has them
-CONTINUED = (
-    "hidden", "activation", "actor_layer_norm", "discount", "critic_hidden", "layer_norm", "ensemble",
-    "optimiser", "reward_scale", "reward_bias",
-)  # fmt: skip
-TaskName = Annotated[str, tyro.conf.arg(aliases=["--env"])]
 
 
 @dataclass(frozen=True)
-class Pretrain:
+class Pretrain(Pretraining):
     """Train an agent on a dataset; with --task and --algorithm, --help shows the defaults of that pair."""
 
-    task: TaskName
-    """Name of the task (`smac tasks`), or the id of a gymnasium environment; options follow an @, as in
-    Pendulum-v1@horizon=100."""
-    algorithm: str
-    """bc, cql, cal_ql, iql, td3_bc or smac."""
-    agent: tyro.conf.OmitArgPrefixes[AgentConfig]
-    """Options of the algorithm."""
-    variant: str | None = None
-    """A named set of the algorithm's options, each of which can still be given: of smac, `paper` (as
-    published) or `sharp` (its defaults)."""
-    offline: tyro.conf.OmitArgPrefixes[OfflineOptions] = field(default_factory=OfflineOptions)
-    """Options of the offline phase."""
-    dataset: str | None = None
-    """Dataset id or path of a dataset's folder; default: the task's own."""
-    data_root: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
-    seed: int = 0
-    """The first training seed."""
-    seeds: int = 1
-    """How many seeds, trained as one stack: seed, seed + 1, ..."""
-    device: str = "auto"
-    """cpu, cuda, or auto."""
-    threads: int = 1
-    """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
@@ -85,43 +47,14 @@ class Pretrain:
         agent = defaults(task, algorithm, OFFLINE, option_of(arguments, "", "--variant"))
         return cls(task=tyro.MISSING, algorithm=tyro.MISSING, agent=agent)
 
-    def run(self, interrupted: Path | None = None) -> None:
-        """Train, or continue an interrupted run of this very command."""
-        task, kind = get_task(self.task), agent_class(self.algorithm, OFFLINE)
-        set_threads(self.threads)
-        device, seeds = pick_device(self.device), seed_range(self.seed, self.seeds)
-        check_mode(self.offline.updates, device)
-        data, dataset = read_offline(task, self.dataset, self.data_root, self.agent, seeds, device)
-        dims, config = env_spec(task), replace(self.agent, reward_scale=data.rewards.scale)
-        agent = kind(config, dims.observation_dim, dims.action_dim, seeds, device)
-        out = self.out or default_directory("pretrain", task.name, self.algorithm)
-        with live_run(out, _config("pretrain", self) | {"dataset": dataset}, interrupted) as run:
-            pretrain(run, task, agent, data, self.offline)
-        _report(run, "offline")
+    def run(self) -> None:
+        carry_out(self, self.out)
 
 
 @dataclass(frozen=True)
-class Finetune:
+class Finetune(Finetuning):
     """Continue a checkpoint online, with an empty buffer."""
 
-    start: Annotated[Path, tyro.conf.arg(name="from")]
-    """Checkpoint file, or a run directory: then every seed-*/offline.safetensors in it, as one stack."""
-    agent: tyro.conf.OmitArgPrefixes[AgentConfig]
-    """Options of the algorithm; those of the networks are the checkpoint's."""
-    algorithm: str = "sac"
-    """sac, td3, td3_bc or awr."""
-    online: tyro.conf.OmitArgPrefixes[FinetuneOptions] = field(default_factory=FinetuneOptions)
-    """Options of the online phase."""
-    dataset: str | None = None
-    """Dataset of --offline-ratio; default: the task's own."""
-    data_root: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
-    seed: int | None = None
-    """Seed of the online phase; default: the checkpoint's own."""
-    device: str = "auto"
-    """cpu, cuda, or auto."""
-    threads: int = 1
-    """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
@@ -134,54 +67,14 @@ class Finetune:
         )
         return cls(start=tyro.MISSING, agent=agent)
 
-    def run(self, interrupted: Path | None = None) -> None:
-        """Fine-tune, or continue an interrupted run of this very command."""
-        kind = agent_class(self.algorithm, ONLINE)
-        checkpoints = starting_points(self.start)
-        about = checkpoints[0].description
-        task = get_task(about.task)
-        set_threads(self.threads)
-        device = pick_device(self.device)
-        seeds = [c.description.seed for c in checkpoints]
-        if self.seed is not None:
-            seeds = [self.seed + k for k in range(len(checkpoints))]
-        agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, device)
-        options = self.online
-        check_mode(options.updates, device)
-        carry_over(agent, checkpoints, options)  # refuses a mismatch before anything is written
-        data, dataset = _mixed_in(self, task, seeds, device)
-        out = self.out or default_directory("finetune", task.name, about.algorithm, self.algorithm)
-        names = {"task": task.name, "pretrained_with": about.algorithm, "dataset": dataset}
-        with live_run(out, _config("finetune", self) | names, interrupted) as run:
-            finetune(run, task, agent, checkpoints, options, data)
-        _report(run, "online")
+    def run(self) -> None:
+        carry_out(self, self.out)
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Training):
     """Train online from nothing; with --task and --algorithm, --help shows the defaults of that pair."""
 
-    task: TaskName
-    """Name of the task (`smac tasks`), or the id of a gymnasium environment; options follow an @, as in
-    Pendulum-v1@horizon=100."""
-    agent: tyro.conf.OmitArgPrefixes[AgentConfig]
-    """Options of the algorithm."""
-    algorithm: str = "sac"
-    """sac, td3, td3_bc or awr."""
-    online: tyro.conf.OmitArgPrefixes[OnlineOptions] = field(default_factory=OnlineOptions)
-    """Options of the online phase."""
-    dataset: str | None = None
-    """Dataset of --offline-ratio; default: the task's own."""
-    data_root: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
-    seed: int = 0
-    """The first training seed."""
-    seeds: int = 1
-    """How many seeds, trained as one stack: seed, seed + 1, ..."""
-    device: str = "auto"
-    """cpu, cuda, or auto."""
-    threads: int = 1
-    """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
@@ -194,19 +87,16 @@ class Train:
         )
         return cls(task=tyro.MISSING, agent=defaults(task, algorithm, ONLINE))
 
-    def run(self, interrupted: Path | None = None) -> None:
-        """Train, or continue an interrupted run of this very command."""
-        task, kind = get_task(self.task), agent_class(self.algorithm, ONLINE)
-        set_threads(self.threads)
-        device, seeds = pick_device(self.device), seed_range(self.seed, self.seeds)
-        check_mode(self.online.updates, device)
-        dims = env_spec(task)
-        agent = kind(self.agent, dims.observation_dim, dims.action_dim, seeds, device)
-        data, dataset = _mixed_in(self, task, seeds, device)
-        out = self.out or default_directory("train", task.name, self.algorithm)
-        with live_run(out, _config("train", self) | {"dataset": dataset}, interrupted) as run:
-            train(run, task, agent, self.online, data)
-        _report(run, "online")
+    def run(self) -> None:
+        carry_out(self, self.out)
+
+
+def carry_out(job: Job, out: Path | None = None, interrupted: Path | None = None) -> None:
+    """Train, or continue the run that this very job began, shown in the terminal."""
+    directory = interrupted or out or default_directory(*job.folder_words())
+    config = job_config(job, command_line("smac"))
+    run = job.execute(lambda found: live_run(directory, config | dict(found), interrupted))
+    _report(run, job.moment)
 
 
 @dataclass(frozen=True)
@@ -274,53 +164,6 @@ def _seeds_table(numbers: Mapping[str, Any], title: str) -> Table:
     return table
 
 
-def starting_points(path: Path, moment: str = "offline") -> list[Checkpoint]:
-    """The checkpoint of a file, or those of every seed of a run directory, in the order of the seeds."""
-    if not path.is_dir():
-        return [load_checkpoint(path)]
-    files = sorted(path.glob(f"seed-*/{moment}.safetensors"), key=lambda f: int(f.parent.name[5:]))
-    if not files:
-        what = "a run directory of `smac pretrain`" if moment == "offline" else "a run that has ended"
-        raise UserError(f"{path}: holds no seed-*/{moment}.safetensors; name {what}")
-    return [load_checkpoint(file) for file in files]
-
-
-def seed_range(first: int, count: int) -> range:
-    if count < 1:
-        raise UserError(f"--seeds must be at least 1, got {count}")
-    return range(first, first + count)
-
-
-def read_offline(
-    task: Task,
-    dataset: str | None,
-    root: Path | None,
-    config: AgentConfig,
-    seeds: Sequence[int],
-    device: torch.device,
-) -> tuple[OfflineData, str]:
-    """The named dataset, or the task's own, as `config` trains on it; and the path it was found at."""
-    named = task.data(dataset)
-    transitions = load_transitions(named, task, root, discount=config.discount)
-    data = OfflineData(
-        transitions, seeds, device, discount=config.discount, failure_reward=task.failure_reward,
-        rewards=reward_scale(config.reward_scale, config.reward_bias, transitions),
-    )  # fmt: skip
-    return data, str(find_dataset(named, root, task))
-
-
-def _mixed_in(
-    command: Finetune | Train, task: Task, seeds: Sequence[int], device: torch.device
-) -> tuple[OfflineData | None, str | None]:
-    """The offline data of --offline-ratio, and their path."""
-    agent = command.agent
-    if agent.standardise_observations:
-        raise UserError("--standardise-observations is for `smac pretrain`, which has a dataset's statistics")
-    if not offline_rows(agent.batch_size, command.online.offline_ratio):
-        return None, command.dataset
-    return read_offline(task, command.dataset, command.data_root, agent, seeds, device)
-
-
 def option_of(arguments: Sequence[str], default: str, *names: str) -> str:
     """The value of one option, before the whole line is parsed: it decides the defaults of others."""
     for i, argument in enumerate(arguments):
@@ -339,25 +182,6 @@ def defaults(task: str, algorithm: str, among: Registry, variant: str | None = N
     if not task:
         return agent_class(algorithm, among).Config(**variant_of(algorithm, variant))
     return default_config(algorithm, get_task(task), among, variant=variant)
-
-
-def finetune_defaults(start: Path, algorithm: str) -> AgentConfig:
-    """The online algorithm's defaults for the task after a switch, with the networks of the checkpoint."""
-    about = starting_points(start)[0].description
-    return continued(config_of(about), default_config(algorithm, get_task(about.task), ONLINE))
-
-
-def continued(offline: AgentConfig, online: AgentConfig) -> AgentConfig:
-    """The online configuration with what a fine-tuned agent has from its checkpoint's."""
-    own = {f.name: getattr(offline, f.name) for f in fields(offline)}
-    taken = {name: own[name] for name in CONTINUED if name in own}
-    return replace(online, standardise_observations=False, **taken)
-
-
-def _config(command: str, options: Any) -> dict[str, Any]:
-    nested = {f.name: getattr(options, f.name) for f in fields(options)}
-    plain = {k: asdict(v) if hasattr(v, "__dataclass_fields__") else v for k, v in nested.items()}
-    return {"command": command, "command_line": command_line("smac"), **plain, "versions": versions()}
 
 
 def _report(run: Run, moment: str) -> None:

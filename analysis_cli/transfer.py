@@ -16,7 +16,7 @@ from rich.table import Table
 
 from analysis_cli.console import command_line, console, default_directory, progress_bar, wrote
 from analysis_cli.processes import run_command
-from analysis_cli.train import TaskName, defaults
+from analysis_cli.train import defaults
 from figures.curves import CurvePair, draw_curves
 from smac.agents import OFFLINE, ONLINE, agent_class, method_label, method_parts
 from smac.data.minari_io import find_dataset
@@ -33,6 +33,7 @@ from smac.training.comparison import (
     offline_numbers,
     online_numbers,
 )
+from smac.training.jobs import TaskName
 from smac.training.protocol import Protocol, offline_protocol, online_protocol
 from smac.training.run import finished, run_config
 from smac.training.summary import MARGIN

@@ -10,8 +10,8 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from analysis_cli.console import command_line, console, default_directory, pick_device, set_threads, wrote
-from analysis_cli.train import finetune_defaults, option_of, starting_points
+from analysis_cli.console import command_line, console, default_directory, wrote
+from analysis_cli.train import option_of
 from smac.agents import ONLINE, agent_class
 from smac.agents.base import ActorCritic, AgentConfig
 from smac.errors import UserError
@@ -19,6 +19,7 @@ from smac.files import new_directory, write_json
 from smac.provenance import versions
 from smac.tasks import get_task
 from smac.training.forecast import Forecast, forecast
+from smac.training.jobs import finetune_defaults, pick_device, set_threads, starting_points
 from smac.training.online import FinetuneOptions
 
 

@@ -124,12 +124,24 @@ def finetune(
     options: FinetuneOptions,
     offline: OfflineData | None = None,
 ) -> None:
-    """Fine-tune `agent` from `checkpoints`, one per seed.
+    """Fine-tune `agent` from `checkpoints`, one per seed: the switch, then what comes after it."""
+    carry_over(agent, checkpoints, options)
+    after_switch(run, task, agent, checkpoints, options, offline)
+
+
+def after_switch(
+    run: Run,
+    task: Task,
+    agent: Agent,
+    checkpoints: Sequence[Checkpoint],
+    options: FinetuneOptions,
+    offline: OfflineData | None = None,
+) -> None:
+    """Go on online with an agent that has taken over `checkpoints`.
 
     Writes `seed-*/offline` (a copy of the checkpoint), `online`, and the trajectory between them. The first
     row of metrics.csv, step 0, is the checkpoint as it came. `offline` holds the data of `offline_ratio`.
     """
-    carry_over(agent, checkpoints, options)
     for seed, checkpoint in zip(agent.seeds, checkpoints, strict=True):
         write_atomically(run.checkpoint_path(seed, "offline"), partial(shutil.copyfile, checkpoint.path))
     history = [

@@ -7,7 +7,6 @@ import pytest
 import torch
 from support import ACT, OBS, assert_same_tensors, random_batch, small_agent, toy_agent, toy_transitions
 
-from analysis_cli.train import finetune_defaults
 from smac.agents import OFFLINE, ONLINE
 from smac.agents.sac import SAC, SACConfig, balance
 from smac.checkpoint import load_checkpoint
@@ -17,6 +16,7 @@ from smac.nets import fold_input
 from smac.optim import fold_moments
 from smac.streams import Streams
 from smac.tasks import get_task
+from smac.training.jobs import finetune_defaults
 from smac.training.offline import OfflineOptions, observation_statistics, pretrain
 from smac.training.online import FinetuneOptions, OnlineOptions, finetune
 from smac.training.run import Run, read_metrics
