@@ -1,4 +1,6 @@
-"""Lines, planes, curves, projections and alignment in parameter space. NumPy and SciPy only.
+"""Lines, planes, curves, projections and alignment in parameter space.
+
+NumPy and SciPy only, and scikit-learn to embed.
 
 Networks are mappings from tensor name to array or, through a `Layout`, float64 vectors [d]. Orientation
 everywhere: *from* is 0 and *to* is 1. Section numbers are those of the project's landscape definition.
@@ -16,6 +18,16 @@ from landscape.geometry.directions import (
     random_orthogonal_directions,
     unit,
     update_direction,
+)
+from landscape.geometry.embedding import (
+    By,
+    Embedding,
+    check_embedding,
+    distance_matrix,
+    distinct,
+    embed,
+    kruskal_stress,
+    principal_components,
 )
 from landscape.geometry.grids import Grid, axis, knotted, parse_axis
 from landscape.geometry.groups import ACTOR, CRITIC, hold, layers, matching, restrict
@@ -52,7 +64,9 @@ __all__ = [
     "CRITIC",
     "Alignment",
     "Anchor",
+    "By",
     "Curve",
+    "Embedding",
     "Grid",
     "Layout",
     "Normaliser",
@@ -67,11 +81,15 @@ __all__ = [
     "align",
     "as_vector",
     "axis",
+    "check_embedding",
     "check_same_layout",
     "coordinates_in",
     "cosine",
     "displacements",
     "distance",
+    "distance_matrix",
+    "distinct",
+    "embed",
     "filter_normalise",
     "flatten",
     "fold_normaliser",
@@ -80,6 +98,7 @@ __all__ = [
     "hold",
     "input_axes",
     "knotted",
+    "kruskal_stress",
     "layers",
     "layout_of",
     "line",
@@ -94,6 +113,7 @@ __all__ = [
     "plane_with_random",
     "point_on_line",
     "polyline",
+    "principal_components",
     "random_direction",
     "random_orthogonal_directions",
     "random_plane",
