@@ -58,6 +58,18 @@ def text_size(text: str, size: float, *, bold: bool = False) -> tuple[float, flo
     return float(width) + 2.0, 1.15 * size
 
 
+def wrapped(text: str, size: float, width: float) -> list[str]:
+    """A text as lines no wider than `width` points, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_size(longer, size)[0] > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
 def place(
     points: Floats,
     sizes: Sequence[Sequence[tuple[float, float]]],

@@ -163,9 +163,13 @@ def scale_of(field: str, *planes: Plane) -> Scale:
     found = [plane.fields[field].ravel() for plane in planes]
     if field == "return":
         found += [np.array([checkpoint.own for checkpoint in plane.checkpoints]) for plane in planes]
-    values = np.concatenate(found)
-    values = values[np.isfinite(values)]
-    low, high = float(values.min()), float(values.max())
+    return scale_over(np.concatenate(found))
+
+
+def scale_over(values: Floats) -> Scale:
+    """The scale of some values, of which at least one is known."""
+    known = values[np.isfinite(values)]
+    low, high = float(known.min()), float(known.max())
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = low - 0.5, high + 0.5
     return Scale(np.asarray(MaxNLocator(LINES, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)))

@@ -48,9 +48,9 @@ def planes_still(planes: Sequence[tuple[Result, Arrays]]) -> Figure:
             sheet.title(_title(planes[k][0], alone=len(found) == 1), start)
             top = TOP + tall + BELOW
             bar = sheet.axes(start + LEFT, top, COLUMN - LEFT - RIGHT, BAR)
-            _draw_bar(bar, scale, f"mean return, {episodes_text(plane)}")
+            draw_bar(bar, scale, f"mean return, {episodes_text(plane)}")
             top += BAR + BAR_WORDS
-            _draw_legend(sheet.axes(start + 6, top, COLUMN - 12, max(legend, 1)), entries[k])
+            draw_legend(sheet.axes(start + 6, top, COLUMN - 12, max(legend, 1)), entries[k])
             key = sheet.axes(start + 6, top + legend, COLUMN - 12, key_height(plane))
             draw_key(key, plane, scale, COLUMN - 12)
     return sheet.fig
@@ -78,9 +78,9 @@ def pair_still(result: Result, arrays: Arrays) -> Figure:
             _dress(ax, plane, y=k == 0)
             ax.set_title(name, loc="left", pad=3, fontsize=8)
             bar = sheet.axes(left, start + frame.height + BELOW, frame.width, BAR)
-            _draw_bar(bar, scale, words)
+            draw_bar(bar, scale, words)
         top = start + frame.height + BELOW + BAR + BAR_WORDS
-        _draw_legend(sheet.axes(LEFT, top, PAGE - 2 * LEFT, ROW), entries, columns=4)
+        draw_legend(sheet.axes(LEFT, top, PAGE - 2 * LEFT, ROW), entries, columns=4)
     return sheet.fig
 
 
@@ -98,7 +98,7 @@ def surface_still(result: Result, arrays: Arrays) -> Figure:
         _dress_surface(ax, plane)
         _number_surface(ax, plane)
         top = TOP + height
-        _draw_bar(
+        draw_bar(
             sheet.axes(LEFT, top, COLUMN - 2 * LEFT, BAR), scale, f"mean return, {episodes_text(plane)}"
         )
         top += BAR + BAR_WORDS
@@ -162,7 +162,7 @@ def _dress(ax: Axes, plane: Plane, *, y: bool = True) -> None:
         ax.tick_params(axis="y", labelleft=False)
 
 
-def _draw_bar(ax: Axes, scale: Scale, label: str) -> None:
+def draw_bar(ax: Axes, scale: Scale, label: str) -> None:
     """A colour bar with a mark at every contour line."""
     bar = ax.figure.colorbar(mappable(scale), cax=ax, orientation="horizontal", ticks=scale.lines)
     bar.outline.set_linewidth(0.5)
@@ -175,7 +175,7 @@ def _draw_bar(ax: Axes, scale: Scale, label: str) -> None:
     bar.set_label(label, fontsize=SMALL, labelpad=1)
 
 
-def _draw_legend(ax: Axes, entries: list[tuple[Any, str]], *, columns: int = 2) -> None:
+def draw_legend(ax: Axes, entries: list[tuple[Any, str]], *, columns: int = 2) -> None:
     """What lines and hatches mean."""
     ax.axis("off")
     if entries:
