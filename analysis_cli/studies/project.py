@@ -25,7 +25,7 @@ class Project:
     by: By = "tsne"
     """t-SNE, principal components, or metric multidimensional scaling, of the distances between actors."""
     perplexity: float | None = None
-    """Of t-SNE: about how many neighbours a point has; default: 30, or a third of the other points."""
+    """Of t-SNE: about how many neighbours a point has; default: an eighth of the points, at most 30."""
     embedding_seed: int = 0
     """Seed of t-SNE and of the random starts of MDS; --seed is that of the episodes."""
     every: int = 1

@@ -98,9 +98,7 @@ def surface_still(result: Result, arrays: Arrays) -> Figure:
         _dress_surface(ax, plane)
         _number_surface(ax, plane)
         top = TOP + height
-        draw_bar(
-            sheet.axes(LEFT, top, COLUMN - 2 * LEFT, BAR), scale, f"mean return, {episodes_text(plane)}"
-        )
+        draw_bar(sheet.axes(LEFT, top, COLUMN - 2 * LEFT, BAR), scale, f"mean return, {episodes_text(plane)}")
         top += BAR + BAR_WORDS
         draw_key(sheet.axes(6, top, COLUMN - 12, key_height(plane)), plane, scale, COLUMN - 12)
     return sheet.fig
@@ -163,12 +161,17 @@ def _dress(ax: Axes, plane: Plane, *, y: bool = True) -> None:
 
 
 def draw_bar(ax: Axes, scale: Scale, label: str) -> None:
-    """A colour bar with a mark at every contour line."""
+    """A colour bar with a mark at every contour line, and words at as many as have room."""
     bar = ax.figure.colorbar(mappable(scale), cax=ax, orientation="horizontal", ticks=scale.lines)
     bar.outline.set_linewidth(0.5)
     assert bar.solids is not None
     bar.solids.set(rasterized=False, edgecolor="face")
-    bar.ax.set_xticks(scale.lines, tick_words(scale.lines), fontsize=SMALL)
+    words = tick_words(scale.lines)
+    width = 72 * ax.figure.get_size_inches()[0] * ax.get_position().width
+    gap = width * float(scale.lines[1] - scale.lines[0]) / float(np.ptp(scale.limits))
+    each = 1 + int(max(text_size(word, SMALL)[0] for word in words) // gap)
+    shown = [word if k % each == 0 else "" for k, word in enumerate(words)]
+    bar.ax.set_xticks(scale.lines, shown, fontsize=SMALL)
     if np.isclose(bar.ax.get_xlim()[1], scale.lines[-1]):
         bar.ax.get_xticklabels()[-1].set_horizontalalignment("right")  # else the page's edge cuts it
     bar.ax.tick_params(length=2, pad=1.5)

@@ -6,7 +6,6 @@ from the files alone. What the kind of projection does not show is written on th
 
 from pathlib import Path
 
-import numpy as np
 from markupsafe import Markup
 
 from figures.files import Arrays, Result
@@ -41,6 +40,8 @@ def draw_projection(directory: Path) -> list[Path]:
 
 def _embedded(result: Result, arrays: Arrays) -> Markup:
     """The interactive picture, as high as its width asks for."""
-    tall = float(np.clip(projection_data(result, arrays).aspect, 0.4, 1.1))
-    height = f"calc(min(100vw - 1.8rem, {WIDE}px) * {tall:.3f} + 130px)"
-    return embed(projection_figure(result, arrays), "projection", height=height)
+    figure = projection_figure(result, arrays)
+    margin, tall = figure.layout.margin, projection_data(result, arrays).aspect
+    sides, ends = margin.l + margin.r, margin.t + margin.b
+    height = f"calc((min(100vw - 1.8rem, {WIDE}px) - {sides}px) * {tall:.3f} + {ends}px)"
+    return embed(figure, "projection", height=height)

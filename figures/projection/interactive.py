@@ -10,7 +10,7 @@ from figures.plane.colors import COLORSCALE
 from figures.projection.data import Projection, Run, projection_data
 from figures.style import GREY, INK, PLOTLY_FONT, number, plain, tick_words
 
-MARGINS = {"l": 58, "r": 16, "t": 8, "b": 100}
+MARGINS = {"l": 58, "r": 16, "t": 44, "b": 100}
 HOVER = {"bgcolor": "white", "font": {"color": INK}, "align": "left"}
 
 
@@ -27,7 +27,9 @@ def projection_figure(result: Result, arrays: Arrays) -> Any:
     starts = list(dict.fromkeys(run.start for run in found.runs))
     stops = [k for k in dict.fromkeys(run.end for run in found.runs) if k not in starts]
     fig.add_trace(_markers(found, "on the way", between, "circle", 8, 0.8))
-    fig.add_trace(_markers(found, "end: online", stops, "circle", 15, 2.4))
+    colors = {run.end: found.looks[run.group].color for run in found.runs}
+    rings = [colors[k] for k in stops]
+    fig.add_trace(_markers(found, "end: online", stops, "circle", 15, 2.6, edges=rings))
     fig.add_trace(_markers(found, "start: offline", starts, "square", 15, 2.4, bar=True))
     _lay_out(fig, found)
     return fig
@@ -63,8 +65,9 @@ def _way(found: Projection, run: Run, *, shown: bool) -> Any:
 
 
 def _markers(
-    found: Projection, name: str, rows: list[int], symbol: str, size: float, edge: float, *, bar: bool = False
-) -> Any:
+    found: Projection, name: str, rows: list[int], symbol: str, size: float, edge: float,
+    *, edges: list[str] | None = None, bar: bool = False,
+) -> Any:  # fmt: skip
     """Points in the colours of their returns."""
     points = [found.points[k] for k in rows]
     known = [point.own if np.isfinite(point.own) else None for point in points]
@@ -72,7 +75,7 @@ def _markers(
     marker = {
         "size": size, "color": known, "colorscale": COLORSCALE, "cmin": low, "cmax": high,
         "symbol": [symbol if value is not None else "x" for value in known],
-        "line": {"color": INK, "width": edge}, "opacity": 1,
+        "line": {"color": edges or INK, "width": edge}, "opacity": 1,
     }  # fmt: skip
     if bar:
         marker["colorbar"] = {
@@ -91,12 +94,22 @@ def _markers(
 def _lay_out(fig: Any, found: Projection) -> None:
     """Equal scales; ticks only where they mean something; the key above."""
     (left, right), (low, high) = found.extent
-    axis = {"showgrid": False, "zeroline": False, "linecolor": GREY, "mirror": True, "nticks": 6, "fixedrange": True}
+    axis = {
+        "showgrid": False,
+        "zeroline": False,
+        "linecolor": GREY,
+        "mirror": True,
+        "nticks": 6,
+        "fixedrange": True,
+    }
     axis |= {"ticks": "outside"} if found.labels else {"showticklabels": False, "ticks": ""}
     fig.update_layout(
-        template="none", margin=MARGINS if found.labels else {**MARGINS, "l": 8, "b": 70}, autosize=True,
+        template="none", margin=MARGINS if found.labels else {**MARGINS, "l": 8, "b": 66}, autosize=True,
         font={**PLOTLY_FONT, "size": 13}, hoverlabel=HOVER, plot_bgcolor="white", paper_bgcolor="white",
-        dragmode=False, legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        dragmode=False, legend={
+            "orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left",
+            "bgcolor": "rgba(0,0,0,0)", "itemsizing": "constant",
+        },
     )  # fmt: skip
     x_text, y_text = found.labels or ("", "")
     fig.update_xaxes(
@@ -120,7 +133,9 @@ def run_rows(found: Projection) -> list[dict[str, str]]:
             {
                 "name": run.name,
                 "start": found.points[run.start].own_text,
-                "worst": f"{found.points[run.points[worst]].own_text}, step {run.steps[worst]}" if known else "–",
+                "worst": f"{found.points[run.points[worst]].own_text}, step {run.steps[worst]}"
+                if known
+                else "–",
                 "end": found.points[run.end].own_text,
                 "checkpoints": number(len(own)),
             }

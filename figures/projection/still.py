@@ -20,8 +20,9 @@ from figures.style import GREY, INK, look, number, paper
 
 WIDTH, SIDE = 5.4 * 72, 1.75 * 72  # points: the picture, and its key at the right
 ROW = 10.5  # points: a line of words
-DOT, END = 2.2, 4.4  # radii in points: a checkpoint on the way, and the ends of a run
+DOT, END = 2.1, 3.7  # radii in points: a checkpoint on the way, and the ends of a run
 ARROW = 12.0  # points: a stretch this long carries an arrow
+BESIDE = 5.5  # points: an arrow from the line where markers cover it
 START_MARK, END_MARK = "s", "o"
 
 
@@ -34,7 +35,10 @@ def projection_still(result: Result, arrays: Arrays) -> Figure:
     height = width * found.aspect
     entries = _entries(found)
     body = max(height + below, ROW * 1.2 * (len(entries) + 1) + BAR + BAR_WORDS + 16)
-    words = [*wrapped(summary_text(result), SMALL, WIDTH - 14), *wrapped(result["warning"], SMALL, WIDTH - 14)]
+    words = [
+        *wrapped(summary_text(result), SMALL, WIDTH - 14),
+        *wrapped(result["warning"], SMALL, WIDTH - 14),
+    ]
     sheet = Sheet(WIDTH, TOP + body + ROW * len(words) + 6)
     with paper():
         sheet.title(str(result["task"]))
@@ -71,7 +75,7 @@ def _draw_map(ax: Axes, found: Projection, width: float, height: float) -> None:
         for k, mark in ((run.end, END_MARK), (run.start, START_MARK)):
             point, edge = found.points[k], found.looks[run.group].color
             ax.plot(
-                point.x, point.y, mark if np.isfinite(point.own) else "X", ms=2 * END, mew=1.5,
+                point.x, point.y, mark if np.isfinite(point.own) else "X", ms=2 * END, mew=1.3,
                 mec=INK if mark == START_MARK else edge, mfc=color_of(point.own, found.scale),
                 zorder=6 if mark == START_MARK else 5, gid=point.name,
             )  # fmt: skip
@@ -86,16 +90,36 @@ def _draw_run(ax: Axes, found: Projection, run: Run, positions: Floats, per_unit
         *way.T, color=style.color, linestyle=style.linestyle, linewidth=1.1, zorder=3, gid=run.name,
         path_effects=[withStroke(linewidth=2.2, foreground="white")],
     )  # fmt: skip
-    lengths = per_unit * np.linalg.norm(np.diff(way, axis=0), axis=1)
-    for i in sorted({int(np.argmax(lengths)), *np.flatnonzero(lengths > ARROW).tolist()}):
-        start, end = way[i], way[i + 1]
+    for start, end in _arrows(way * per_unit):
         ax.annotate(
-            "", start + 0.62 * (end - start), start + 0.5 * (end - start), zorder=3.5,
+            "", end / per_unit, start / per_unit, zorder=4.5,
             arrowprops={
                 "arrowstyle": "-|>,head_width=0.22,head_length=0.42", "color": style.color, "linewidth": 0.8,
                 "mutation_scale": 9, "shrinkA": 0, "shrinkB": 0,
             },
         )  # fmt: skip
+
+
+def _arrows(way: Floats) -> list[tuple[Floats, Floats]]:
+    """Starts and ends of arrows along a way [n, 2], all in points of 1/72 inch.
+
+    On every long stretch; where all are short, one beside the middle of the way, as markers cover the line.
+    """
+    legs = np.diff(way, axis=0)
+    lengths = np.linalg.norm(legs, axis=1)
+    if long := np.flatnonzero(lengths > ARROW).tolist():
+        return [(way[i] + 0.5 * legs[i], way[i] + 0.62 * legs[i]) for i in long]
+    travelled = np.concatenate([[0.0], np.cumsum(lengths)])
+    if not travelled[-1] > 2 * ARROW:
+        return []
+    middle = travelled[-1] / 2
+    start, end = (
+        np.array([np.interp(at, travelled, axis) for axis in way.T])
+        for at in (middle - ARROW / 2, middle + ARROW / 2)
+    )
+    along = end - start
+    beside = np.array([-along[1], along[0]]) * BESIDE / max(float(np.linalg.norm(along)), 1e-9)
+    return [(start + beside, end + beside)]
 
 
 def _write_ends(ax: Axes, found: Projection, points: Floats, box: Box, per_unit: float) -> None:
@@ -107,7 +131,9 @@ def _write_ends(ax: Axes, found: Projection, points: Floats, box: Box, per_unit:
     order = np.array([k for k, _, _ in texts])
     sizes = [[text_size(text, SMALL, bold=True)] for _, text, _ in texts]
     others = np.delete(points, order, axis=0)
-    placed = place(points[order], sizes, box, radius=END, busy=np.concatenate([others, _along(found, points)]))
+    placed = place(
+        points[order], sizes, box, radius=END + 1.5, busy=np.concatenate([others, _along(found, points)])
+    )
     corner = np.array([found.extent[0][0], found.extent[1][0]])
     for (k, text, color), label in zip(texts, placed, strict=True):
         if label is None:
@@ -157,14 +183,16 @@ def _entries(found: Projection) -> list[tuple[Any, str]]:
         for group, style in found.looks.items()
     ]
     marks = (
-        (START_MARK, 1.5, 2 * END, "start: offline"),
+        (START_MARK, 1.3, 2 * END, "start: offline"),
         ("o", 0.35, 2 * DOT, "on the way"),
-        (END_MARK, 1.5, 2 * END, "end: online"),
+        (END_MARK, 1.3, 2 * END, "end: online"),
     )
     for mark, edge, size, text in marks:
         entries.append(
             (Line2D([], [], linestyle="", marker=mark, ms=size, mew=edge, mec=INK, mfc="white"), text)
         )
     if any(not np.isfinite(point.own) for point in found.points):
-        entries.append((Line2D([], [], linestyle="", marker="X", ms=6, mec=INK, mfc="white"), "no episode finished"))
+        entries.append(
+            (Line2D([], [], linestyle="", marker="X", ms=6, mec=INK, mfc="white"), "no episode finished")
+        )
     return entries

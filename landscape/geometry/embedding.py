@@ -22,6 +22,7 @@ By = Literal["tsne", "pca", "mds"]
 NEIGHBOURS = 5
 PERPLEXITY = 30.0  # the default of every implementation, where there are enough points
 LEAST_PERPLEXITY = 2.0
+SHARE = 1 / 8  # of the points: more neighbours than a run has checkpoints crumple it
 START = 1e-4  # standard deviation of the first coordinate where t-SNE starts
 STARTS = 4  # random ones of MDS, beside the principal components
 STEPS, TOLERANCE = 1000, 1e-12  # of SMACOF: until the stress changes by less than this share
@@ -105,7 +106,7 @@ def check_embedding(points: int, by: str, perplexity: float | None = None) -> No
         if perplexity is not None:
             raise UserError(f"--perplexity is of t-SNE; leave it out with --by {by}")
         return
-    most = (points - 1) / 3
+    most = (points - 1) / 3  # van der Maaten's own bound
     if most < LEAST_PERPLEXITY:
         raise UserError(f"t-SNE needs at least 7 different checkpoints, got {points}; use --by pca or mds")
     if perplexity is not None and not 1 < perplexity <= most:
@@ -116,8 +117,8 @@ def check_embedding(points: int, by: str, perplexity: float | None = None) -> No
 
 
 def chosen_perplexity(points: int, given: float | None) -> float:
-    """30, or a third of the other points where these are fewer (van der Maaten's bound), if none is given."""
-    return min(PERPLEXITY, (points - 1) / 3) if given is None else given
+    """An eighth of the points, at least 2 and at most 30, if none is given."""
+    return float(np.clip(SHARE * points, LEAST_PERPLEXITY, PERPLEXITY)) if given is None else given
 
 
 def principal_components(distances: Vector) -> tuple[Vector, tuple[float, float]]:
@@ -178,4 +179,5 @@ def _neighbour_embedding(distances: Vector, start: Vector, seed: int, perplexity
     method = TSNE(
         perplexity=perplexity, metric="precomputed", init=init, method="exact", random_state=seed
     )  # fmt: skip
-    return np.asarray(method.fit_transform(distances), dtype=np.float64)
+    squared_in_place = distances.copy()  # scikit-learn squares what it is given
+    return np.asarray(method.fit_transform(squared_in_place), dtype=np.float64)

@@ -227,7 +227,8 @@ def _tracks(runs: dict[Path, list[PolicyCheckpoint]], rows: Sequence[int]) -> tu
 def _groups(runs: dict[Path, list[PolicyCheckpoint]]) -> list[str]:
     """Of every run the method, such as `SMAC → SAC`; with its directory where several directories have it."""
     methods = {
-        folder: " → ".join(_label(run[k].description.algorithm) for k in (0, -1)) for folder, run in runs.items()
+        folder: " → ".join(_label(run[k].description.algorithm) for k in (0, -1))
+        for folder, run in runs.items()
     }
     parents: dict[str, list[Path]] = {}
     for folder, method in methods.items():

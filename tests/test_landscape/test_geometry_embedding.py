@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist, squareform
 from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness
 
 from landscape.geometry import distance_matrix, distinct, embed, kruskal_stress, principal_components
 from smac.errors import UserError
@@ -66,11 +67,23 @@ def test_tsne_finds_the_clusters_and_repeats_for_a_seed() -> None:
     one, again, other = (embed(distances, "tsne", seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one.positions, again.positions)
     assert not np.array_equal(one.positions, other.positions)
-    assert one.perplexity == pytest.approx(35 / 3)
+    assert one.perplexity == 4.5  # an eighth of 36
     nearest = np.argsort(squareform(pdist(one.positions)), axis=1)[:, 1]
     np.testing.assert_array_equal(nearest // 12, np.arange(36) // 12)
     assert one.trustworthiness > 0.8
     assert one.stress > 0.01
+
+
+@pytest.mark.parametrize("by", ["pca", "mds", "tsne"])
+def test_the_numbers_are_of_the_distances_that_were_given(by: str) -> None:
+    """scikit-learn's t-SNE squares a matrix of distances in place."""
+    distances = distance_matrix(clusters(each=5))
+    found = embed(distances, by)
+    np.testing.assert_array_equal(distances, distance_matrix(clusters(each=5)))
+    assert found.stress == pytest.approx(kruskal_stress(distances, found.positions), rel=1e-9)
+    assert found.trustworthiness == trustworthiness(
+        distances, found.positions, n_neighbors=5, metric="precomputed"
+    )
 
 
 def test_tsne_spreads_points_on_a_line_over_the_plane() -> None:
@@ -102,13 +115,13 @@ def test_trustworthiness_by_hand() -> None:
 
     Over k = 1 of n = 4: 1 - 2 / (n k (2 n - 3 k - 1)) * sum (rank - k), see below.
     """
-    from landscape.geometry.embedding import trustworthiness
+    from landscape.geometry.embedding import trustworthiness as measured
 
     true = distance_matrix(np.array([[0.0], [1.0], [2.1], [3.3]]))
-    assert trustworthiness(true, np.array([[0.0, 0], [1, 0], [2.1, 0], [3.3, 0]]), 1) == 1.0
+    assert measured(true, np.array([[0.0, 0], [1, 0], [2.1, 0], [3.3, 0]]), 1) == 1.0
     # nearest shown: 0 -> 3 (true rank 3), 1 -> 2 (2; truly 0), 2 -> 1 (1), 3 -> 0 (3): sum (r - 1) = 2 + 1 + 0 + 2
     shown = np.array([[0.0, 0], [5, 0], [6, 0], [0.5, 0]])
-    assert trustworthiness(true, shown, 1) == pytest.approx(1 - 2 / (4 * (8 - 3 - 1)) * 5)
+    assert measured(true, shown, 1) == pytest.approx(1 - 2 / (4 * (8 - 3 - 1)) * 5)
 
 
 def test_distances_are_of_differences_and_symmetric() -> None:
