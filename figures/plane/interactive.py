@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from figures.files import Arrays, Floats, Result
-from figures.labels import place, text_size
+from figures.labels import place, shortened, text_size
 from figures.plane.colors import COLORSCALE
 from figures.plane.data import Checkpoint, Plane, Scale, field_label, plane_data, scale_of
-from figures.plane.maps import Frame, shortened
+from figures.plane.maps import Frame
 from figures.style import GREY, INK, PLOTLY_FONT, number, plain, tick_words
 
 PHONE = 300.0  # points: a map on a telephone, for which the words are placed

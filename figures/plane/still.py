@@ -21,6 +21,7 @@ LEFT, RIGHT, TOP, BELOW = 40.0, 8.0, 17.0, 31.0  # around a map: y label, last t
 GAP, SUBTITLE = 34.0, 14.0  # between two maps, and above them
 BAR, BAR_WORDS = 6.0, 25.0  # a colour bar, and its ticks and label
 TALLEST = 3.4 * 72
+ABREAST = 3  # planes in a row; more come in two rows
 
 
 def plane_still(result: Result, arrays: Arrays) -> Figure:
@@ -29,24 +30,30 @@ def plane_still(result: Result, arrays: Arrays) -> Figure:
 
 
 def planes_still(planes: Sequence[tuple[Result, Arrays]]) -> Figure:
-    """Planes as maps side by side, on one scale of colours so that they can be compared by eye."""
+    """Planes as maps side by side, at most three in a row, on one scale of colours so that they can be compared by eye."""
     found = [plane_data(result, arrays) for result, arrays in planes]
     scale = scale_of("return", *found)
     frames = [_frame(plane, COLUMN - LEFT - RIGHT) for plane in found]
     entries = [legend_entries(plane) for plane in found]
     legend = ROW * ((max(map(len, entries)) + 1) // 2)
     tall = max(frame.height for frame in frames)
-    below = BELOW + BAR + BAR_WORDS + legend + max(map(key_height, found)) + 4
-    sheet = Sheet(COLUMN * len(found), TOP + tall + below)
+    oblique = ROW if any(plane.oblique for plane in found) else 0.0
+    each = TOP + tall + BELOW + oblique + BAR + BAR_WORDS + legend + max(map(key_height, found)) + 4
+    columns = len(found) if len(found) <= ABREAST else -(-len(found) // 2)
+    sheet = Sheet(COLUMN * columns, each * -(-len(found) // columns))
     with paper():
         for k, (plane, frame) in enumerate(zip(found, frames, strict=True)):
-            start = k * COLUMN
+            start, head = k % columns * COLUMN, k // columns * each
             spare = (COLUMN - LEFT - RIGHT - frame.width) / 2
-            ax = sheet.axes(start + LEFT + spare, TOP + (tall - frame.height), frame.width, frame.height)
+            top = head + TOP + tall
+            ax = sheet.axes(start + LEFT + spare, top - frame.height, frame.width, frame.height)
             draw_map(ax, frame, "return", scale)
             _dress(ax, plane)
-            sheet.title(_title(planes[k][0], alone=len(found) == 1), start)
-            top = TOP + tall + BELOW
+            sheet.title(_title(planes[k][0], alone=len(found) == 1), start, head)
+            top += BELOW
+            if oblique:
+                sheet.words(plane.oblique, start + LEFT, top)
+                top += oblique
             bar = sheet.axes(start + LEFT, top, COLUMN - LEFT - RIGHT, BAR)
             draw_bar(bar, scale, f"mean return, {episodes_text(plane)}")
             top += BAR + BAR_WORDS
@@ -117,11 +124,17 @@ class Sheet:
         box = (left / self.width, low / self.height, width / self.width, height / self.height)
         return self.fig.add_axes(box, **options)
 
-    def title(self, text: str, left: float = 0.0) -> None:
-        """A bold line at the top."""
+    def words(self, text: str, left: float, top: float) -> None:
+        """A small line."""
+        self.fig.text(
+            left / self.width, 1 - top / self.height, text, va="top", fontsize=SMALL, parse_math=False
+        )  # fmt: skip
+
+    def title(self, text: str, left: float = 0.0, top: float = 0.0) -> None:
+        """A bold line."""
         self.fig.text(
             (left + 6) / self.width,
-            1 - 3 / self.height,
+            1 - (top + 3) / self.height,
             text,
             va="top",
             fontsize=9,
@@ -167,7 +180,7 @@ def draw_bar(ax: Axes, scale: Scale, label: str) -> None:
     assert bar.solids is not None
     bar.solids.set(rasterized=False, edgecolor="face")
     words = tick_words(scale.lines)
-    width = 72 * ax.figure.get_size_inches()[0] * ax.get_position().width
+    width = 72 / ax.figure.dpi * ax.get_window_extent().width
     gap = width * float(scale.lines[1] - scale.lines[0]) / float(np.ptp(scale.limits))
     each = 1 + int(max(text_size(word, SMALL)[0] for word in words) // gap)
     shown = [word if k % each == 0 else "" for k, word in enumerate(words)]

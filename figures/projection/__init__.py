@@ -12,7 +12,7 @@ from figures.files import Arrays, Result
 from figures.projection.data import METHODS, projection_data, read_projection, summary_text
 from figures.projection.interactive import projection_figure, run_rows
 from figures.projection.still import projection_still
-from figures.style import embed, render, save, still
+from figures.style import counted, embed, render, save, still
 from smac.files import write_text
 
 __all__ = ["draw_projection", "projection_figure", "projection_still", "read_projection"]
@@ -27,8 +27,7 @@ def draw_projection(directory: Path) -> list[Path]:
     found = projection_data(result, arrays)
     page = render(
         "project.html.j2",
-        title=f"{METHODS[found.by]} of {len(found.runs)} fine-tuning run{'s' if len(found.runs) > 1 else ''}: "
-        f"{result['task']}",
+        title=f"{METHODS[found.by]} of {counted(len(found.runs), 'fine-tuning run')}: {result['task']}",
         result=result,
         summary=summary_text(result),
         rows=run_rows(found),

@@ -88,7 +88,7 @@ class Projection:
 
     @property
     def extent(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Limits of x and of y for equal scales: all points with room, in a box that is not too flat or tall."""
+        """Limits of x and of y for equal scales: all points with room, in a box not too flat or tall."""
         low, high = self.positions.min(axis=0), self.positions.max(axis=0)
         room = ROOM * float((high - low).max())
         width, height = high - low + 2 * room
@@ -116,7 +116,7 @@ def read_projection(directory: Path) -> tuple[Result, Arrays]:
     """Read `result.json` and `returns.npz` of a projection.
 
     Raises:
-        UserError: a file is missing, unreadable or damaged, it is no projection, or no episode of it finished.
+        UserError: a file is missing, unreadable or damaged, of another kind, or no episode of it finished.
     """
     result, arrays = read_result(directory, "project")
     with damaged(directory):
@@ -175,7 +175,7 @@ def _point(one: dict[str, Any]) -> Point:
 
 
 def _looks(runs: Sequence[Run]) -> dict[str, Look]:
-    """Colours of the offline methods and dashes of the online ones; another colour where a pair is met again."""
+    """Colours of the offline methods, dashes of the online ones; a pair met again has another colour."""
     found: dict[str, Look] = {}
     used: set[tuple[str, str]] = set()
     spare = iter(OTHERS * (1 + len(runs) // len(OTHERS)))

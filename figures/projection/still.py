@@ -16,7 +16,7 @@ from figures.plane.key import fitted
 from figures.plane.maps import SMALL, WHITE
 from figures.plane.still import BAR, BAR_WORDS, RIGHT, TOP, Sheet, draw_bar, draw_legend
 from figures.projection.data import Projection, Run, projection_data, summary_text
-from figures.style import GREY, INK, look, number, paper
+from figures.style import GREY, INK, counted, look, number, paper
 
 WIDTH, SIDE = 5.4 * 72, 1.75 * 72  # points: the picture, and its key at the right
 ROW = 10.5  # points: a line of words
@@ -48,7 +48,7 @@ def projection_still(result: Result, arrays: Arrays) -> Figure:
         side = left + width + 10
         draw_bar(
             sheet.axes(side, TOP + 4, SIDE - 12, BAR), found.scale,
-            f"own mean return, {found.episodes} episode{'s' if found.episodes > 1 else ''}",
+            f"own mean return, {counted(found.episodes, 'episode')}",
         )  # fmt: skip
         draw_legend(sheet.axes(side, TOP + BAR + BAR_WORDS + 12, SIDE - 10, 1), entries, columns=1)
         for k, line in enumerate(words):
@@ -92,7 +92,7 @@ def _draw_run(ax: Axes, found: Projection, run: Run, positions: Floats, per_unit
     )  # fmt: skip
     for start, end in _arrows(way * per_unit):
         ax.annotate(
-            "", end / per_unit, start / per_unit, zorder=4.5,
+            "", tuple(end / per_unit), tuple(start / per_unit), zorder=4.5,
             arrowprops={
                 "arrowstyle": "-|>,head_width=0.22,head_length=0.42", "color": style.color, "linewidth": 0.8,
                 "mutation_scale": 9, "shrinkA": 0, "shrinkB": 0,
@@ -177,7 +177,7 @@ def _entries(found: Projection) -> list[tuple[Any, str]]:
     room = SIDE - 40
     entries: list[tuple[Any, str]] = [
         (
-            Line2D([], [], color=style.color, linestyle=style.linestyle, linewidth=1.6),
+            Line2D([], [], color=style.color, dashes=style.dashes or (None, None), linewidth=1.6),
             fitted(found.group_text(group), room),
         )
         for group, style in found.looks.items()

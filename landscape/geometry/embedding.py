@@ -1,9 +1,8 @@
 """Many checkpoints in two dimensions, from the distances between them: PCA, metric MDS, t-SNE.
 
-All three start from the matrix of Euclidean distances alone. What a picture keeps of it is told by two numbers:
-Kruskal's stress-1 (how far the distances in the picture are from the true ones, after the best common scale)
-and trustworthiness (whether points that are neighbours in the picture are neighbours in truth; Venna and Kaski
-2001). A t-SNE picture keeps neighbourhoods only: its distances, sizes and densities of clusters, and the gaps
+All three start from the matrix of Euclidean distances alone. What a picture keeps of it is told by two
+numbers: Kruskal's stress-1 (how far the distances in the picture are from the true ones, after the best
+common scale) and trustworthiness (whether neighbours in the picture are so in truth; Venna and Kaski 2001). A t-SNE picture keeps neighbourhoods only: its distances, sizes and densities of clusters, and the gaps
 between them, are made by the method (Wattenberg, Viegas and Johnson 2016).
 """
 
@@ -64,9 +63,9 @@ def distance_matrix(vectors: Vector) -> Vector:
 def embed(distances: Vector, by: By, *, seed: int = 0, perplexity: float | None = None) -> Embedding:
     """Points in two dimensions for `distances` [n, n], n >= 3; deterministic for a `seed`.
 
-    PCA draws nothing; MDS has random starts beside the principal components and keeps the lowest stress; t-SNE
-    starts from the principal components (Kobak and Berens 2019), slightly stirred. Raises a UserError where
-    there are too few different points, or the perplexity does not fit their number.
+    PCA draws nothing; MDS has random starts beside the principal components and keeps the lowest stress;
+    t-SNE starts from the principal components (Kobak and Berens 2019), slightly stirred. Raises a UserError
+    where there are too few different points, or the perplexity does not fit their number.
     """
     check_embedding(len(distances), by, perplexity)
     if not distances[np.triu_indices(len(distances), 1)].all():
@@ -111,8 +110,8 @@ def check_embedding(points: int, by: str, perplexity: float | None = None) -> No
         raise UserError(f"t-SNE needs at least 7 different checkpoints, got {points}; use --by pca or mds")
     if perplexity is not None and not 1 < perplexity <= most:
         raise UserError(
-            f"--perplexity must be above 1 and at most {most:.4g} for {points} different checkpoints (a third of "
-            f"the others), got {perplexity:g}"
+            f"--perplexity must be above 1 and at most {most:.4g} for {points} different checkpoints "
+            f"(a third of the others), got {perplexity:g}"
         )
 
 
@@ -140,9 +139,9 @@ def principal_components(distances: Vector) -> tuple[Vector, tuple[float, float]
 def kruskal_stress(distances: Vector, positions: Vector) -> float:
     """Kruskal's stress-1 of `positions` [n, 2] against true `distances` [n, n], after the best common scale.
 
-    min over s of sqrt(sum (s d - delta)^2 / sum delta^2) over pairs, with d the distances of the positions:
-    sqrt(1 - cos^2) of the two as vectors, whichever of them the sum below is of. A common scale is no error, so
-    pictures without units (t-SNE) can be compared with those that have them. 1 where all positions are equal.
+    min over s of sqrt(sum (s d - delta)^2 / sum delta^2) over pairs, d the distances of the positions:
+    sqrt(1 - cos^2) of the two as vectors, whichever of them the sum below is of. A common scale is no error,
+    so pictures without units (t-SNE) compare with those that have them. 1 where all positions are equal.
     """
     true, shown = squareform(distances, checks=False), pdist(positions)
     if not shown.any():
@@ -171,7 +170,7 @@ def _least_stress(distances: Vector, start: Vector, seed: int) -> Vector:
 
 
 def _neighbour_embedding(distances: Vector, start: Vector, seed: int, perplexity: float) -> Vector:
-    """t-SNE, all pairs, from principal components with a hundredth of noise: points on a line must leave it."""
+    """t-SNE, all pairs, from principal components and some noise: points on a line must leave it."""
     from sklearn.manifold import TSNE
 
     noise = np.random.default_rng(seed).normal(0, 0.01, start.shape)

@@ -1,4 +1,4 @@
-"""`project`: many fine-tuning trajectories in two dimensions, every checkpoint with its own measured return."""
+"""`project`: many fine-tuning trajectories in two dimensions, every checkpoint with its own return."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ from smac.tasks import Task, get_task
 
 LOST = {
     "tsne": "t-SNE keeps neighbourhoods and nothing else: distances between clusters, their sizes, their "
-    "densities and the empty space between them mean nothing. A valley between clusters cannot be read off this "
-    "picture; play the line or the plane between the checkpoints.",
-    "pca": "PCA shows two directions: points that are apart in others fall onto each other. What lies between "
+    "densities and the empty space between them mean nothing. A valley between clusters cannot be read off "
+    "this picture; play the line or the plane between the checkpoints.",
+    "pca": "PCA shows two directions: points apart in others fall onto each other. What lies between "
     "two points was not played; a valley there needs the line or the plane between the checkpoints.",
     "mds": "MDS keeps the distances on the whole, up to the stress; a single one may be far off. What lies "
     "between two points was not played; a valley there needs the line or the plane between the checkpoints.",
@@ -169,9 +169,9 @@ def project(
 ) -> ProjectionStudy:
     """Embed the actors of fine-tuning runs' `seed-K` folders, and evaluate each on the same episodes.
 
-    Equal actors are one point: runs from one offline checkpoint share it. Where one actor is deterministic all
-    become so, and keep their mean actions. `every` keeps each N-th checkpoint of a run, and the last. Raises
-    UserError, before an episode is played, where runs do not fit each other or cannot be embedded so.
+    Equal actors are one point: runs from one offline checkpoint share it. Where one actor is deterministic
+    all become so, and keep their mean actions. `every` keeps each N-th checkpoint of a run, and the last.
+    Raises UserError, before an episode is played, where runs do not fit each other or cannot be embedded so.
     """
     if embedding_seed < 0:
         raise UserError(f"--embedding-seed must be at least 0, got {embedding_seed}")
@@ -218,8 +218,8 @@ def _tracks(runs: dict[Path, list[PolicyCheckpoint]], rows: Sequence[int]) -> tu
         ends = [run[k].description for k in (0, -1)]
         points = tuple(rows[start : start + len(run)])
         steps = tuple(online_steps(policy) for policy in run)
-        algorithms = [about.algorithm for about in ends]
-        found.append(Track(folder, *algorithms, ends[1].seed, group, group, points, steps))
+        offline, online = (about.algorithm for about in ends)
+        found.append(Track(folder, offline, online, ends[1].seed, group, group, points, steps))
         start += len(run)
     return _told_apart(found)
 

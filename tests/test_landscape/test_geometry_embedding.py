@@ -119,7 +119,7 @@ def test_trustworthiness_by_hand() -> None:
 
     true = distance_matrix(np.array([[0.0], [1.0], [2.1], [3.3]]))
     assert measured(true, np.array([[0.0, 0], [1, 0], [2.1, 0], [3.3, 0]]), 1) == 1.0
-    # nearest shown: 0 -> 3 (true rank 3), 1 -> 2 (2; truly 0), 2 -> 1 (1), 3 -> 0 (3): sum (r - 1) = 2 + 1 + 0 + 2
+    # nearest shown: 0 -> 3 (true rank 3), 1 -> 2 (2; truly 0), 2 -> 1 (1), 3 -> 0 (3): 2 + 1 + 0 + 2 too far
     shown = np.array([[0.0, 0], [5, 0], [6, 0], [0.5, 0]])
     assert measured(true, shown, 1) == pytest.approx(1 - 2 / (4 * (8 - 3 - 1)) * 5)
 
