@@ -1,4 +1,4 @@
-"""`fig1`: the reward over the plane through offline, SAC-tuned and TD3+BC-tuned checkpoints, method by method.
+"""`fig1`: the reward over the plane through offline, SAC-tuned and TD3+BC-tuned checkpoint of each method.
 
 The axes are u = theta_SAC - theta and v = theta_TD3+BC - theta, as in the paper: offline at (0, 0), SAC at
 (1, 0), TD3+BC at (0, 1).

@@ -115,8 +115,8 @@ def notes(plane: Plane) -> list[str]:
         )
     if plane.oblique:
         found.append(
-            f"Axes: shares of {plane.labels[0]} and of {plane.labels[1]} (θ of the actors); {plane.oblique}. Lengths "
-            "and angles on this map are not those of parameter space."
+            f"Axes: shares of {plane.labels[0]} and of {plane.labels[1]} (θ of the actors); {plane.oblique}. "
+            "Lengths and angles on this map are not those of parameter space."
         )
     if plane.labels[0].startswith("component"):
         found.append(

@@ -30,7 +30,7 @@ def plane_still(result: Result, arrays: Arrays) -> Figure:
 
 
 def planes_still(planes: Sequence[tuple[Result, Arrays]]) -> Figure:
-    """Planes as maps side by side, at most three in a row, on one scale of colours so that they can be compared by eye."""
+    """Planes as maps, at most three in a row, on one scale of colours so that they can be compared by eye."""
     found = [plane_data(result, arrays) for result, arrays in planes]
     scale = scale_of("return", *found)
     frames = [_frame(plane, COLUMN - LEFT - RIGHT) for plane in found]

@@ -2,8 +2,9 @@
 
 All three start from the matrix of Euclidean distances alone. What a picture keeps of it is told by two
 numbers: Kruskal's stress-1 (how far the distances in the picture are from the true ones, after the best
-common scale) and trustworthiness (whether neighbours in the picture are so in truth; Venna and Kaski 2001). A t-SNE picture keeps neighbourhoods only: its distances, sizes and densities of clusters, and the gaps
-between them, are made by the method (Wattenberg, Viegas and Johnson 2016).
+common scale) and trustworthiness (whether neighbours in the picture are so in truth; Venna and Kaski 2001). A
+t-SNE picture keeps neighbourhoods only: its distances, sizes and densities of clusters, and the gaps between
+them, are made by the method (Wattenberg, Viegas and Johnson 2016).
 """
 
 from collections.abc import Sequence

@@ -152,12 +152,11 @@ class Plane:
         return Grid(knotted(x_knots, nx), knotted(y_knots, ny))
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        lengths = np.linalg.norm(self.basis, axis=1).tolist()
+        return ({"axes": self.axes, "lengths": lengths} if self.axes == "uv" else {}) | {
             "kind": self.kind,
             "anchors": {anchor.name: [anchor.x, anchor.y] for anchor in self.anchors},
             "units": [{"name": one.name, "length": one.length} for one in self.units],
-            "axes": self.axes,
-            "lengths": np.linalg.norm(self.basis, axis=1).tolist(),
             "aspect": self.aspect,
             "cosine": self.cosine,
             "seed": self.seed,

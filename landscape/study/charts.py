@@ -59,7 +59,7 @@ class Choice:
     about: About = "final"
     """What a trajectory is decomposed about."""
     axes: Axes = "orthonormal"
-    """`uv`, through three checkpoints: the axes are the ways from the first to the second and to the third."""
+    """`uv`, through three checkpoints: the axes are the ways from the first to the others."""
 
 
 @dataclass(frozen=True)
@@ -234,8 +234,8 @@ def _check_count(option: str, count: int) -> None:
 def _check_axes(axes: Axes, option: str, count: int) -> None:
     if axes == "uv" and (option, count) != ("through", 3):
         raise UserError(
-            "--axes uv takes three checkpoints with --through: u is the way from the first to the second, v from "
-            f"the first to the third; got {count} with --{option}"
+            "--axes uv takes three checkpoints with --through: u is the way from the first to the second, v "
+            f"from the first to the third; got {count} with --{option}"
         )
 
 
