@@ -12,7 +12,6 @@ from tyro.conf import Positional
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
 from figures.projection import draw_projection
-from landscape.geometry import By
 from landscape.study import ProjectionStudy, project
 
 
@@ -22,8 +21,9 @@ class Project:
 
     folders: Positional[tuple[Path, ...]] = ()
     """`seed-K` folders of fine-tuning runs that kept a trajectory, of any methods, as in RUN/seed-0."""
-    by: By = "tsne"
-    """t-SNE, principal components, or metric multidimensional scaling, of the distances between actors."""
+    by: str = "tsne"
+    """tsne, pca (principal components) or mds (metric multidimensional scaling), of the distances between
+    actors."""
     perplexity: float | None = None
     """Of t-SNE: about how many neighbours a point has; default: an eighth of the points, at most 30."""
     embedding_seed: int = 0

@@ -61,23 +61,23 @@ def distance_matrix(vectors: Vector) -> Vector:
     return squareform(pdist(np.asarray(vectors, dtype=np.float64)))
 
 
-def embed(distances: Vector, by: By, *, seed: int = 0, perplexity: float | None = None) -> Embedding:
+def embed(distances: Vector, by: str, *, seed: int = 0, perplexity: float | None = None) -> Embedding:
     """Points in two dimensions for `distances` [n, n], n >= 3; deterministic for a `seed`.
 
     PCA draws nothing; MDS has random starts beside the principal components and keeps the lowest stress;
     t-SNE starts from the principal components (Kobak and Berens 2019), slightly stirred. Raises a UserError
     where there are too few different points, or the perplexity does not fit their number.
     """
-    check_embedding(len(distances), by, perplexity)
+    method = check_embedding(len(distances), by, perplexity)
     if not distances[np.triu_indices(len(distances), 1)].all():
         raise UserError("two of the points to embed are equal; equal parameters are one point")
     scale = float(distances.max())
     relative = distances / scale
     components, shares = principal_components(relative)
-    used = chosen_perplexity(len(distances), perplexity) if by == "tsne" else None
-    if by == "pca":
+    used = chosen_perplexity(len(distances), perplexity) if method == "tsne" else None
+    if method == "pca":
         positions = components
-    elif by == "mds":
+    elif method == "mds":
         positions = _least_stress(relative, components, seed)
     else:
         assert used is not None
@@ -85,27 +85,28 @@ def embed(distances: Vector, by: By, *, seed: int = 0, perplexity: float | None 
     positions = positions - positions.mean(axis=0)
     neighbours = min(NEIGHBOURS, (len(distances) - 1) // 2)
     return Embedding(
-        by,
-        positions * scale if by != "tsne" else positions,
+        method,
+        positions * scale if method != "tsne" else positions,
         kruskal_stress(relative, positions),
         trustworthiness(relative, positions, neighbours),
         neighbours,
         seed,
         used,
-        shares if by == "pca" else None,
+        shares if method == "pca" else None,
     )
 
 
-def check_embedding(points: int, by: str, perplexity: float | None = None) -> None:
-    """UserError unless so many different points can be embedded in this way."""
-    if by not in get_args(By):
+def check_embedding(points: int, by: str, perplexity: float | None = None) -> By:
+    """The method by its name; UserError unless so many different points can be embedded by it."""
+    method: By | None = next((known for known in get_args(By) if known == by), None)
+    if method is None:
         raise UserError(f"--by must be one of {', '.join(get_args(By))}, got {by!r}")
     if points < 3:
         raise UserError(f"a projection needs at least 3 different checkpoints, got {points}")
     if by != "tsne":
         if perplexity is not None:
             raise UserError(f"--perplexity is of t-SNE; leave it out with --by {by}")
-        return
+        return method
     most = (points - 1) / 3  # van der Maaten's own bound
     if most < LEAST_PERPLEXITY:
         raise UserError(f"t-SNE needs at least 7 different checkpoints, got {points}; use --by pca or mds")
@@ -114,6 +115,7 @@ def check_embedding(points: int, by: str, perplexity: float | None = None) -> No
             f"--perplexity must be above 1 and at most {most:.4g} for {points} different checkpoints "
             f"(a third of the others), got {perplexity:g}"
         )
+    return method
 
 
 def chosen_perplexity(points: int, given: float | None) -> float:

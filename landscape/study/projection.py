@@ -12,7 +12,6 @@ import numpy as np
 
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.geometry import (
-    By,
     Embedding,
     as_vector,
     check_embedding,
@@ -160,7 +159,7 @@ class ProjectionStudy(Study):
 def project(
     folders: Sequence[Path | str],
     *,
-    by: By = "tsne",
+    by: str = "tsne",
     perplexity: float | None = None,
     embedding_seed: int = 0,
     every: int = 1,
@@ -206,6 +205,8 @@ def _loaded(folders: Sequence[Path], every: int) -> dict[Path, list[PolicyCheckp
         if folder.resolve() in seen:
             raise UserError(f"{folder}: is named twice")
         seen.add(folder.resolve())
+        if folder.is_file():
+            raise UserError(f"{folder}: is one checkpoint; name the seed-K folder of its run")
         run = of_seed_folder(folder)
         found[folder] = [*run[:-1:every], run[-1]]
     return found

@@ -127,6 +127,7 @@ def test_what_cannot_be_projected_is_refused_before_an_episode(folders, tmp_path
     for wrong, options, message in (
         ([], {}, "name the seed-K folders"),
         ([folders[0], folders[0]], {}, "is named twice"),
+        ([folders[0] / "online.safetensors"], {}, "is one checkpoint; name the seed-K folder of its run"),
         ([folders[0].parent], {}, "name one seed of the run"),
         ([folders[0], other], {}, "compare checkpoints of one task"),
         ([folders[0], wide], {}, "different architectures"),
