@@ -190,7 +190,7 @@ def _checkpoints(plane: Plane, scale: Scale | None) -> Any:
     """Markers in the colour of what the checkpoints measured; white on maps of other fields."""
     known = [c.own for c in plane.checkpoints]
     low, high = scale.limits if scale else (0.0, 1.0)
-    colors = ["white"] * len(known) if scale is None else [c if np.isfinite(c) else None for c in known]
+    colors = ["white"] * len(known) if scale is None else known
     return go.Scatter(
         x=[c.x for c in plane.checkpoints], y=[c.y for c in plane.checkpoints], mode="markers",
         name="checkpoints", cliponaxis=False,

@@ -70,11 +70,11 @@ def _markers(
 ) -> Any:  # fmt: skip
     """Points in the colours of their returns."""
     points = [found.points[k] for k in rows]
-    known = [point.own if np.isfinite(point.own) else None for point in points]
+    known = [point.own for point in points]  # NaN has no colour
     low, high = found.scale.limits
     marker = {
         "size": size, "color": known, "colorscale": COLORSCALE, "cmin": low, "cmax": high,
-        "symbol": [symbol if value is not None else "x" for value in known],
+        "symbol": [symbol if np.isfinite(value) else "x" for value in known],
         "line": {"color": edges or INK, "width": edge}, "opacity": 1,
     }  # fmt: skip
     if bar:

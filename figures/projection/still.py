@@ -18,7 +18,7 @@ from figures.plane.still import BAR, BAR_WORDS, RIGHT, TOP, Sheet, draw_bar, dra
 from figures.projection.data import Projection, Run, projection_data, summary_text
 from figures.style import GREY, INK, counted, look, number, paper
 
-WIDTH, SIDE = 5.4 * 72, 1.75 * 72  # points: the picture, and its key at the right
+WIDTH, SIDE = 5.6 * 72, 1.95 * 72  # points: the picture, and its key at the right
 ROW = 10.5  # points: a line of words
 DOT, END = 2.1, 3.7  # radii in points: a checkpoint on the way, and the ends of a run
 ARROW = 12.0  # points: a stretch this long carries an arrow
@@ -174,7 +174,7 @@ def _dress(ax: Axes, found: Projection) -> None:
 
 def _entries(found: Projection) -> list[tuple[Any, str]]:
     """A line for every method, and what the markers are."""
-    room = SIDE - 40
+    room = SIDE - 36
     entries: list[tuple[Any, str]] = [
         (
             Line2D([], [], color=style.color, dashes=style.dashes or (None, None), linewidth=1.6),

@@ -183,7 +183,7 @@ def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
 def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
     preset = PRESETS["cpu"].available(False)
     runs = {
-        word
+        word.removesuffix("/offline.safetensors").removesuffix("/online.safetensors")
         for figure in ("connectivity", "fig1")
         for step in FIGURES[figure].steps(preset)
         for word in step.words
@@ -191,6 +191,24 @@ def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
     }
     folder = "./transfer/pointmaze-umaze/finetune/smac-sac"
     assert runs == {f"{folder}/seed-{seed}" for seed in range(5, 10)}
+
+
+@pytest.mark.parametrize("name", ["smoke", "cpu", "gpu"])
+def test_fig1_lays_u_and_v_through_what_the_transfer_leaves(name: str) -> None:
+    """Offline, SAC-tuned and TD3+BC-tuned of every offline method, all of them trained in the preset."""
+    preset = PRESETS[name].available(False)
+    planes = [step.words for step in FIGURES["fig1"].steps(preset) if step.words[1] == "plane"]
+    assert len(planes) == len(preset.benchmarks) * len(preset.offline)
+    trained = {f"{a}-sac" for a in preset.offline} | set(preset.also)
+    for words, method in zip(planes, preset.offline * len(preset.benchmarks), strict=True):
+        at = words.index("--through")
+        assert words[at + 4 : at + 6] == ("--axes", "uv")
+        ends = [word.split("/")[-3:] for word in words[at + 1 : at + 4]]
+        assert [(pair, file) for pair, _, file in ends] == [
+            (f"{method}-sac", "offline.safetensors"), (f"{method}-sac", "online.safetensors"),
+            (f"{method}-td3_bc", "online.safetensors"),
+        ]  # fmt: skip
+        assert {pair for pair, _, _ in ends} <= trained
 
 
 def test_a_step_is_recorded_as_its_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
