@@ -182,7 +182,8 @@ def draw_bar(ax: Axes, scale: Scale, label: str) -> None:
     words = tick_words(scale.lines)
     width = 72 / ax.figure.dpi * ax.get_window_extent().width
     gap = width * float(scale.lines[1] - scale.lines[0]) / float(np.ptp(scale.limits))
-    each = 1 + int(max(text_size(word, SMALL)[0] for word in words) // gap)
+    widest = max(text_size(word, SMALL)[0] for word in words)
+    each = 1 + int(1.5 * widest // gap)  # the last one's words end at its mark
     shown = [word if k % each == 0 else "" for k, word in enumerate(words)]
     bar.ax.set_xticks(scale.lines, shown, fontsize=SMALL)
     if np.isclose(bar.ax.get_xlim()[1], scale.lines[-1]):

@@ -23,6 +23,8 @@ ROW = 10.5  # points: a line of words
 DOT, END = 2.1, 3.7  # radii in points: a checkpoint on the way, and the ends of a run
 ARROW = 12.0  # points: a stretch this long carries an arrow
 BESIDE = 5.5  # points: an arrow from the line where markers cover it
+FEW = 8  # runs whose ends have their names on the map; the key has those of all
+REACH = 14.0  # points: farther from its marker a name says nothing
 START_MARK, END_MARK = "s", "o"
 
 
@@ -123,26 +125,31 @@ def _arrows(way: Floats) -> list[tuple[Floats, Floats]]:
 
 
 def _write_ends(ax: Axes, found: Projection, points: Floats, box: Box, per_unit: float) -> None:
-    """The offline method at every start, and the online one at every end, where there is room."""
+    """The offline method at every start and, of few runs, the online one at every end, where is room."""
     starts = {run.start: look(run.offline).name for run in found.runs}
     ends = {run.end: (look(run.online).name, found.looks[run.group].color) for run in found.runs}
     texts = [(k, f"offline {name}", INK) for k, name in starts.items()]
-    texts += [(k, *words) for k, words in ends.items()]
+    texts += [(k, *words) for k, words in ends.items() if len(found.runs) <= FEW]
     order = np.array([k for k, _, _ in texts])
     sizes = [[text_size(text, SMALL, bold=True)] for _, text, _ in texts]
-    others = np.delete(points, order, axis=0)
-    placed = place(
-        points[order], sizes, box, radius=END + 1.5, busy=np.concatenate([others, _along(found, points)])
-    )
+    marks = points[[run.end for run in found.runs]].repeat(4, axis=0)  # worse to cover than others
+    busy = np.concatenate([np.delete(points, order, axis=0), _along(found, points), marks])
+    placed = place(points[order], sizes, box, radius=END + 1.5, busy=busy)
     corner = np.array([found.extent[0][0], found.extent[1][0]])
     for (k, text, color), label in zip(texts, placed, strict=True):
-        if label is None:
+        if label is None or _away(label[1], points[k]) > REACH:
             continue
         x, y = corner + np.array(label[1].centre) / per_unit
         ax.text(
             x, y, text, fontsize=SMALL, fontweight="bold", color=color, ha="center", va="center", bbox=WHITE,
             zorder=7, parse_math=False, gid=f"label {k}",
         )  # fmt: skip
+
+
+def _away(box: Box, point: Floats) -> float:
+    """How far a box is from a point."""
+    nearest = np.clip(point, (box.left, box.low), (box.left + box.width, box.low + box.height))
+    return float(np.linalg.norm(nearest - point))
 
 
 def _along(found: Projection, points: Floats) -> Floats:
