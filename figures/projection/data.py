@@ -19,7 +19,7 @@ DASHES: dict[str, tuple[float, ...]] = {
     "td3_bc": (1.6, 1.1),
     "awr": (6, 1.2, 1.2, 1.2),
 }
-OTHERS = ("#7b5ea7", "#8c564b", "#00827f", "#c2185b", "#5d6d00")  # where one method has several directories
+OTHERS = ("#7b5ea7", "#00827f", "#c2185b", "#5d6d00")  # where one method has several directories
 ROOM = 0.07  # around the points, of the longer side
 FLATTEST, TALLEST = 0.5, 1.0  # height over width of the map
 

@@ -115,9 +115,9 @@ def test_the_protocol_of_a_preset_tells_what_its_commands_give() -> None:
     pen = page[page.index("## pen-binary, offline") :]
     offline, online = pen.split("## pen-binary, online")
     assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is |" in offline
-    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is | as it is | as it is |" in online
+    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is | as it is | as it is | x 10 +5 |" in online
     assert "| observations | raw | raw | raw | standardised |" in offline
-    assert online.count("| entropy | entropy | entropy |") == 1
+    assert online.count("| temperature at the switch |" + 9 * " entropy |") == 1
 
 
 def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:
