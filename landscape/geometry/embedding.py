@@ -48,9 +48,9 @@ class Embedding:
 
 
 def distinct(vectors: Sequence[Vector]) -> list[int]:
-    """For every vector the index of the first that equals it bit for bit, its own where none does."""
+    """For every vector the index of the first that equals it exactly, its own where none does."""
     first: dict[bytes, int] = {}
-    return [first.setdefault(np.ascontiguousarray(vector).tobytes(), k) for k, vector in enumerate(vectors)]
+    return [first.setdefault((vector + 0.0).tobytes(), k) for k, vector in enumerate(vectors)]  # -0 is 0
 
 
 def distance_matrix(vectors: Vector) -> Vector:

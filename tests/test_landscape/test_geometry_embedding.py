@@ -139,7 +139,7 @@ def test_distances_are_of_differences_and_symmetric() -> None:
 
 def test_equal_vectors_are_found() -> None:
     a, b = np.arange(3.0), np.arange(3.0) + 1e-12
-    assert distinct([a, b, a.copy(), b, np.zeros(3)]) == [0, 1, 0, 1, 4]
+    assert distinct([a, b, a.copy(), b, np.zeros(3), -np.zeros(3)]) == [0, 1, 0, 1, 4, 4]
 
 
 @pytest.mark.parametrize(
