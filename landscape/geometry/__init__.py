@@ -20,7 +20,7 @@ from landscape.geometry.directions import (
 from landscape.geometry.grids import Grid, axis, knotted, parse_axis
 from landscape.geometry.groups import ACTOR, CRITIC, hold, layers, matching, restrict
 from landscape.geometry.lines import line, line_alphas, point_on_line, ray
-from landscape.geometry.networks import Normaliser, fold_normaliser, forward, on_raw_observations
+from landscape.geometry.networks import forward
 from landscape.geometry.planes import (
     Anchor,
     Plane,
@@ -55,7 +55,6 @@ __all__ = [
     "Curve",
     "Grid",
     "Layout",
-    "Normaliser",
     "Params",
     "Plane",
     "Projection",
@@ -74,7 +73,6 @@ __all__ = [
     "distance",
     "filter_normalise",
     "flatten",
-    "fold_normaliser",
     "forward",
     "function_change",
     "hold",
@@ -85,7 +83,6 @@ __all__ = [
     "line",
     "line_alphas",
     "matching",
-    "on_raw_observations",
     "orthonormalise",
     "parse_axis",
     "plane_along",
