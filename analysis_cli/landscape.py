@@ -18,7 +18,7 @@ PROGRAM = Program(
         "merge": "analysis_cli.studies.merge:Merge",
         "doctor": "analysis_cli.studies.doctor:Doctor",
         "demo": "analysis_cli.demo:Demo",
-        "reproduce": "analysis_cli.reproduce:Reproduce",
+        "reproduce": "analysis_cli.reproduce.command:Reproduce",
     },
 )
 parse, main = PROGRAM.parse, PROGRAM.main

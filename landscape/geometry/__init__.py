@@ -32,7 +32,7 @@ from landscape.geometry.embedding import (
 from landscape.geometry.grids import Grid, axis, knotted, parse_axis
 from landscape.geometry.groups import ACTOR, CRITIC, hold, layers, matching, restrict
 from landscape.geometry.lines import line, line_alphas, point_on_line, ray
-from landscape.geometry.networks import Normaliser, fold_normaliser, forward, on_raw_observations
+from landscape.geometry.networks import forward
 from landscape.geometry.planes import (
     Anchor,
     Plane,
@@ -70,7 +70,6 @@ __all__ = [
     "Embedding",
     "Grid",
     "Layout",
-    "Normaliser",
     "Params",
     "Plane",
     "Projection",
@@ -93,7 +92,6 @@ __all__ = [
     "embed",
     "filter_normalise",
     "flatten",
-    "fold_normaliser",
     "forward",
     "function_change",
     "hold",
@@ -105,7 +103,6 @@ __all__ = [
     "line",
     "line_alphas",
     "matching",
-    "on_raw_observations",
     "orthonormalise",
     "parse_axis",
     "plane_along",

@@ -31,10 +31,10 @@ from landscape.geometry import (
 from landscape.geometry.directions import OneD
 from landscape.geometry.planes import MARGIN, Axes
 from landscape.geometry.trajectories import About
-from landscape.policies import PolicyCheckpoint
 from landscape.study.common import labels, load_policies
 from landscape.study.runs import Source, in_order
 from smac.errors import UserError
+from smac.policies import PolicyCheckpoint
 
 POINTS = 21  # on the longer side
 FEWEST = 5  # on the shorter one, unless a number is given

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from analysis_cli.protocol import protocol_page
+from analysis_cli.reproduce.protocol import protocol_page
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
 from figures.paper.dips import dip_name, number

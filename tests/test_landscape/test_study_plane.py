@@ -16,7 +16,6 @@ from support import described, small_agent
 
 from landscape.evaluate import Evaluation, evaluate
 from landscape.geometry import Grid, filter_normalise, flatten, layout_of, random_direction, unflatten
-from landscape.policies import PolicyCheckpoint, load_policy
 from landscape.store import Store
 from landscape.study import Choice, View, plane
 from landscape.study.charts import lay_out
@@ -24,6 +23,7 @@ from landscape.study.common import labels
 from landscape.study.plane import grid_points, mean_interval, surface_value
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
+from smac.policies import PolicyCheckpoint, load_policy
 from smac.rollout import Rollouts
 from smac.tasks import get_task
 
