@@ -21,7 +21,6 @@ from landscape.geometry import (
     flatten,
     layout_of,
 )
-from landscape.policies import PolicyCheckpoint
 from landscape.study.common import (
     Study,
     check_complete,
@@ -39,6 +38,7 @@ from landscape.study.runs import of_seed_folder
 from landscape.study.trajectory import online_steps
 from smac.agents import AGENTS
 from smac.errors import UserError
+from smac.policies import PolicyCheckpoint
 from smac.rollout import Rollouts
 from smac.tasks import Task, get_task
 
