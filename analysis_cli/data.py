@@ -11,16 +11,15 @@ from tyro.conf import subcommand
 
 from analysis_cli.console import progress, wrote
 from analysis_cli.render import RenderData, check_figure, draw
-from smac.data.belonging import task_of
-from smac.data.collect import (
+from smac.collect.collecting import (
     check_counts,
     collect_parts,
     find_disturbance,
     forget,
     resumable_folder,
 )
-from smac.data.collection.recipes import Part, Recipe, parse_mixture, plain, recipe
-from smac.data.collection.subset import subset_indices
+from smac.collect.recipes import Part, Recipe, parse_mixture, plain, recipe
+from smac.data.belonging import task_of
 from smac.data.imports import import_dataset, mix
 from smac.data.minari_io import (
     check_new_dataset,
@@ -30,6 +29,7 @@ from smac.data.minari_io import (
     read_metadata,
     write_dataset,
 )
+from smac.data.subset import subset_indices
 from smac.data.summary import DatasetSummary, describe_dataset, list_datasets, summarise
 from smac.data.transitions import Episode
 from smac.errors import UserError

@@ -9,6 +9,7 @@ PROGRAM = Program(
         "interpolate": "analysis_cli.studies.interpolate:Interpolate",
         "plane": "analysis_cli.studies.plane:Plane",
         "trajectory": "analysis_cli.studies.trajectory:Trajectory",
+        "project": "analysis_cli.studies.project:Project",
         "curve": "analysis_cli.studies.curve:Curve",
         "align": "analysis_cli.studies.align:Align",
         "forecast": "analysis_cli.studies.forecast:Forecasting",
@@ -17,7 +18,7 @@ PROGRAM = Program(
         "merge": "analysis_cli.studies.merge:Merge",
         "doctor": "analysis_cli.studies.doctor:Doctor",
         "demo": "analysis_cli.demo:Demo",
-        "reproduce": "analysis_cli.reproduce:Reproduce",
+        "reproduce": "analysis_cli.reproduce.command:Reproduce",
     },
 )
 parse, main = PROGRAM.parse, PROGRAM.main

@@ -10,8 +10,8 @@ from rich.text import Text
 from tyro.conf import subcommand
 
 from analysis_cli.console import console, progress, wrote
-from smac.data.measure import measure, settings
-from smac.data.measurements import MEANS, is_measured, json_beside, load_rows, means, save_rows
+from smac.collect.measure import measure, settings
+from smac.collect.measurements import MEANS, is_measured, json_beside, load_rows, means, save_rows
 from smac.envs import describe_env
 from smac.errors import UserError
 from smac.tasks import get_task, task_names

@@ -6,6 +6,7 @@ from pathlib import Path
 from figures.files import read_kind
 from figures.line import draw_line
 from figures.plane import draw_plane
+from figures.projection import draw_projection
 from figures.report import draw_report
 from smac.errors import UserError
 
@@ -15,6 +16,7 @@ KINDS: dict[str, Callable[[Path], list[Path]]] = {
     "curve": draw_line,
     "align": draw_line,
     "plane": draw_plane,
+    "project": draw_projection,
 }
 
 

@@ -58,6 +58,26 @@ def text_size(text: str, size: float, *, bold: bool = False) -> tuple[float, flo
     return float(width) + 2.0, 1.15 * size
 
 
+def shortened(text: str, letters: int) -> str:
+    """At most so many letters; what is left out of the middle becomes an ellipsis."""
+    if len(text) <= letters:
+        return text
+    end = (letters - 1) // 2
+    return f"{text[: letters - 1 - end]}…{text[-end:]}"
+
+
+def wrapped(text: str, size: float, width: float) -> list[str]:
+    """A text as lines no wider than `width` points, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_size(longer, size)[0] > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
 def place(
     points: Floats,
     sizes: Sequence[Sequence[tuple[float, float]]],

@@ -139,6 +139,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def counted(count: int, what: str) -> str:
+    """`1 episode`, `8 episodes`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def tick_words(values: Sequence[float] | NDArray[np.float64]) -> list[str]:
     """Ticks with as many decimals as tell all of them, the same for each, and a real minus sign."""
     scale = float(np.max(np.abs(values))) or 1.0

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.policies import ActorSpec, stack_actor
 from landscape.store import Store, append, fill, point_key, scene_key
 from smac.envs import make_env
 from smac.errors import UserError
 from smac.nets import Actor
+from smac.policies import ActorSpec, stack_actor
 from smac.rollout import LockStep, Rollouts, episode_seeds, joined
 from smac.tasks import Task
 

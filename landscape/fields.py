@@ -30,13 +30,13 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from landscape.evaluate import POINTS_PER_STACK, Evaluation, Point
-from landscape.policies import ActorSpec, PolicyCheckpoint, stack_actor
 from landscape.probe import EPISODES, Probe, probe_of_dataset, probe_of_policy
 from smac.agents import agent_class, config_of
 from smac.agents.base import ActorCritic, bellman_target
 from smac.checkpoint import load_checkpoint
 from smac.errors import UserError
 from smac.nets import Actor, TanhGaussianActor
+from smac.policies import ActorSpec, PolicyCheckpoint, stack_actor
 from smac.rollout import episode_seeds
 from smac.streams import derive_seed
 from smac.tasks import Task

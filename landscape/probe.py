@@ -11,12 +11,12 @@ import torch
 from gymnasium import Env
 from torch import Tensor
 
-from landscape.policies import PolicyCheckpoint, stack_actor
 from smac.data.memory_map import load_transitions
 from smac.data.transitions import Episode, Transitions
 from smac.envs import make_env
 from smac.errors import UserError
 from smac.nets import Actor
+from smac.policies import PolicyCheckpoint, stack_actor
 from smac.streams import derive_seed
 from smac.tasks import Task
 

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from landscape.policies import ActorSpec
 from smac.errors import UserError
 from smac.files import write_text
+from smac.policies import ActorSpec
 from smac.provenance import versions
 from smac.rollout import Rollouts, Status
 from smac.tasks import Task

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = ["smac", "landscape", "figures", "analysis_cli"]  # each may import itself and those before it
+ROOMS = ["envs", "data", "agents", "policies", "collect", "training"]  # of smac, in the same way
 
 
 def imported(file: Path) -> set[str]:
@@ -29,6 +30,27 @@ def test_imports_go_one_way(package):
     assert files
     for file in files:
         assert not imported(file) & above, f"{file} imports upward"
+
+
+def rooms_imported(file: Path) -> set[str]:
+    """Rooms of smac that a file imports, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("smac.")}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_of_smac_import_one_way(room):
+    """Datasets know nobody who plays; policies are read for whoever plays or compares them."""
+    above = set(ROOMS[ROOMS.index(room) + 1 :])
+    files = list((ROOT / "smac" / room).rglob("*.py"))
+    assert files
+    for file in files:
+        assert not rooms_imported(file) & above, f"{file} imports upward"
 
 
 @pytest.mark.parametrize(

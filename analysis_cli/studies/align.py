@@ -12,8 +12,8 @@ from analysis_cli.console import command_line, console, progress, wrote
 from analysis_cli.studies.played import Played, finish
 from analysis_cli.studies.tables import print_numbers
 from figures.line import draw_line
-from landscape.policies import save_policy
 from landscape.study import align
+from smac.policies import save_policy
 
 
 @dataclass(frozen=True)

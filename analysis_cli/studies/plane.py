@@ -28,6 +28,9 @@ class Plane:
     """A checkpoint before and one after an update: x is its direction, y a random filter-normalised one."""
     also: tuple[Path, ...] = ()
     """More checkpoints: projected onto the plane, drawn, and measured themselves."""
+    axes: Literal["orthonormal", "uv"] = "orthonormal"
+    """Of three checkpoints A B C: distances at right angles, or u = B - A and v = C - A themselves, so that
+    A is at (0, 0), B at (1, 0) and C at (0, 1), as in Figure 1 of SMAC's paper."""
     direction_seed: int = 0
     """Seed of the random direction."""
     one_d: Literal["zero", "match", "keep"] = "zero"
@@ -50,7 +53,14 @@ class Plane:
 
     def run(self) -> None:
         choice = Choice(
-            self.through, self.trajectory, self.update, self.also, self.direction_seed, self.one_d, self.about
+            self.through,
+            self.trajectory,
+            self.update,
+            self.also,
+            self.direction_seed,
+            self.one_d,
+            self.about,
+            self.axes,
         )
         with self.played.study(self) as out:
             with progress("episodes") as show:
@@ -64,6 +74,14 @@ class Plane:
                 )
             print_plane(result)
             finish(result, out, command_line("landscape"), draw_plane)
+
+
+def print_axes(result: PlaneStudy) -> None:
+    """What u and v are, their lengths and the cosine between them."""
+    names, about = result.chart.names, result.chart.plane.to_json()
+    for axis, end, length in zip("uv", names[1:3], about["lengths"], strict=True):
+        console.print(f"{axis} = {end} - {names[0]}, of length {length:.3g}", markup=False)
+    console.print(f"cosine of u and v: {about['cosine']:.2f}")
 
 
 def print_plane(result: PlaneStudy) -> None:
@@ -82,6 +100,10 @@ def print_plane(result: PlaneStudy) -> None:
             "" if own["return"] is None else f"{own['return']:.1f}", interval, f"{shown:.1f}",
         )  # fmt: skip
     console.print(table)
+    if result.chart.plane.axes == "uv":
+        print_axes(result)
+        console.print(result.sentence, style="bold", markup=False)
+        return
     for axis, unit in zip(("--x", "--y"), result.chart.plane.units, strict=True):
         if unit.name != "distance":
             console.print(f"{axis} is in {unit.name}, {unit.length:.3g} of the distances above", markup=False)

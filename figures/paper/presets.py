@@ -150,7 +150,7 @@ CPU = Preset(
     benchmarks=(_UMAZE, _MEDIUM, _PEN),
     seeds=5,
     offline=("smac", "cal_ql", "iql", "td3_bc"),
-    also=("smac-td3", "smac-td3_bc"),
+    also=("smac-td3", "smac-td3_bc", "cal_ql-td3_bc", "iql-td3_bc", "td3_bc-td3_bc"),
     plane="--nx 21 --ny 21 --episodes 10",
     sizes=(0.01, 0.1, 1.0),
 )
@@ -177,7 +177,7 @@ SMOKE = Preset(
     ),
     seeds=2,
     offline=("smac", "cal_ql"),
-    also=("smac-td3",),
+    also=("smac-td3", "smac-td3_bc", "cal_ql-td3_bc"),
     plane="--nx 5 --ny 5 --episodes 1",
     sizes=(0.5, 1.0),
 )

@@ -113,6 +113,11 @@ def notes(plane: Plane) -> list[str]:
         found.append(
             f"Dashed: {what}, less the margin of {number(plane.margin)}; a valley counts below it{nowhere}."
         )
+    if plane.oblique:
+        found.append(
+            f"Axes: shares of {plane.labels[0]} and of {plane.labels[1]} (θ of the actors); {plane.oblique}. "
+            "Lengths and angles on this map are not those of parameter space."
+        )
     if plane.labels[0].startswith("component"):
         found.append(
             "Axes: distances along the principal components of the trajectory, with their shares of "

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from figures.files import Arrays, Floats, Result, damaged, floats, read_result
+from figures.labels import shortened
 from figures.line.data import success_rates, tells_success
 from figures.style import number
 from smac.errors import UserError
@@ -32,6 +33,7 @@ FIELD_LABELS = {
 PLAYED = ("return", "length", "success", "score")  # the others are of the critic, and need no episode
 FINISHED = 1  # the status of an episode that finished
 LINES, BANDS = 6, 5  # contour lines, about; bands of colour between two of them
+LETTERS = 18  # of a checkpoint's name at an axis
 ROOM = 0.05  # of the axes, around a checkpoint outside the grid
 
 
@@ -85,6 +87,8 @@ class Plane:
     scale: float
     """Length of a unit of y over that of a unit of x, for equal scales."""
     labels: tuple[str, str]
+    oblique: str
+    """What lengths and angles there are where the axes are u and v; else empty."""
     fields: dict[str, Floats]
     success: Floats | None
     """Rates [ny, nx]; None for a task that tells no success."""
@@ -163,9 +167,13 @@ def scale_of(field: str, *planes: Plane) -> Scale:
     found = [plane.fields[field].ravel() for plane in planes]
     if field == "return":
         found += [np.array([checkpoint.own for checkpoint in plane.checkpoints]) for plane in planes]
-    values = np.concatenate(found)
-    values = values[np.isfinite(values)]
-    low, high = float(values.min()), float(values.max())
+    return scale_over(np.concatenate(found))
+
+
+def scale_over(values: Floats) -> Scale:
+    """The scale of some values, of which at least one is known."""
+    known = values[np.isfinite(values)]
+    low, high = float(known.min()), float(known.max())
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = low - 0.5, high + 0.5
     return Scale(np.asarray(MaxNLocator(LINES, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)))
@@ -211,6 +219,7 @@ def plane_data(result: Result, arrays: Arrays) -> Plane:
         ys=ys,
         scale=lengths[1] / lengths[0],
         labels=_labels(result, (x_name, y_name)),
+        oblique=_oblique(result["plane"]),
         fields=fields,
         success=success_rates(arrays["successes"], done) if tells_success(result) else None,
         finished=done.sum(axis=2),
@@ -246,13 +255,26 @@ def _checkpoints(result: Result, lengths: Sequence[float]) -> tuple[Checkpoint, 
 
 
 def _labels(result: Result, units: tuple[str, str]) -> tuple[str, str]:
-    """The axes' units; for principal components, which are distances, their shares of the variance."""
+    """The axes' units; what u and v are; of principal components, which are distances, their shares of the
+    variance."""
     trajectory = result.get("trajectory_plane")
+    if result["plane"].get("axes") == "uv":
+        start, *ends = (shortened(name, LETTERS) for name in result["plane"]["anchors"])
+        first, second = (f"{axis} = {end} − {start}" for axis, end in zip("uv", ends, strict=True))
+        return first, second
     if not trajectory:
         return tuple(units)  # type: ignore[return-value]
     shares = trajectory["explained"]
     first, second = (f"component {i + 1} ({100 * shares[i]:.0f} %)" for i in range(2))
     return first, second
+
+
+def _oblique(plane: dict[str, Any]) -> str:
+    if plane.get("axes") != "uv":
+        return ""
+    u, v = plane["lengths"]
+    cosine = f"{plane['cosine']:.2f}".replace("-", "−")
+    return f"‖u‖ = {number(u)}, ‖v‖ = {number(v)}, cosine {cosine}"
 
 
 def field_label(field: str) -> str:

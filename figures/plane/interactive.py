@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from figures.files import Arrays, Floats, Result
-from figures.labels import place, text_size
+from figures.labels import place, shortened, text_size
 from figures.plane.colors import COLORSCALE
 from figures.plane.data import Checkpoint, Plane, Scale, field_label, plane_data, scale_of
-from figures.plane.maps import Frame, shortened
+from figures.plane.maps import Frame
 from figures.style import GREY, INK, PLOTLY_FONT, number, plain, tick_words
 
 PHONE = 300.0  # points: a map on a telephone, for which the words are placed
@@ -190,7 +190,7 @@ def _checkpoints(plane: Plane, scale: Scale | None) -> Any:
     """Markers in the colour of what the checkpoints measured; white on maps of other fields."""
     known = [c.own for c in plane.checkpoints]
     low, high = scale.limits if scale else (0.0, 1.0)
-    colors = ["white"] * len(known) if scale is None else [c if np.isfinite(c) else None for c in known]
+    colors = ["white"] * len(known) if scale is None else known
     return go.Scatter(
         x=[c.x for c in plane.checkpoints], y=[c.y for c in plane.checkpoints], mode="markers",
         name="checkpoints", cliponaxis=False,

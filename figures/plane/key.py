@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from figures.labels import text_size
+from figures.labels import shortened, text_size
 from figures.plane.colors import color_of
 from figures.plane.data import Checkpoint, Plane, Scale
-from figures.plane.maps import SMALL, shortened
+from figures.plane.maps import SMALL
 from figures.style import GREY, INK, number
 
 ROW = 11.0  # points

@@ -10,7 +10,7 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from figures.files import Floats
-from figures.labels import Box, around, place, text_size
+from figures.labels import Box, around, place, shortened, text_size
 from figures.plane.colors import COLORMAP, color_of, mappable
 from figures.plane.data import Checkpoint, Plane, Scale
 from figures.style import INK, tick_words
@@ -216,14 +216,6 @@ def wordings(checkpoint: Checkpoint, *, name: bool, share: bool) -> list[str]:
     if not share or checkpoint.share_text == "0":
         return [*named, rank]
     return [f"{words}, {checkpoint.share_text} off" for words in [*named, rank]] + [rank]
-
-
-def shortened(text: str, letters: int) -> str:
-    """At most so many letters; what is left out of the middle becomes an ellipsis."""
-    if len(text) <= letters:
-        return text
-    end = (letters - 1) // 2
-    return f"{text[: letters - 1 - end]}…{text[-end:]}"
 
 
 def _sampled(frame: Frame, line: Floats) -> Floats:

@@ -21,6 +21,7 @@ LEFT, RIGHT, TOP, BELOW = 40.0, 8.0, 17.0, 31.0  # around a map: y label, last t
 GAP, SUBTITLE = 34.0, 14.0  # between two maps, and above them
 BAR, BAR_WORDS = 6.0, 25.0  # a colour bar, and its ticks and label
 TALLEST = 3.4 * 72
+ABREAST = 3  # planes in a row; more come in two rows
 
 
 def plane_still(result: Result, arrays: Arrays) -> Figure:
@@ -29,28 +30,34 @@ def plane_still(result: Result, arrays: Arrays) -> Figure:
 
 
 def planes_still(planes: Sequence[tuple[Result, Arrays]]) -> Figure:
-    """Planes as maps side by side, on one scale of colours so that they can be compared by eye."""
+    """Planes as maps, at most three in a row, on one scale of colours so that they can be compared by eye."""
     found = [plane_data(result, arrays) for result, arrays in planes]
     scale = scale_of("return", *found)
     frames = [_frame(plane, COLUMN - LEFT - RIGHT) for plane in found]
     entries = [legend_entries(plane) for plane in found]
     legend = ROW * ((max(map(len, entries)) + 1) // 2)
     tall = max(frame.height for frame in frames)
-    below = BELOW + BAR + BAR_WORDS + legend + max(map(key_height, found)) + 4
-    sheet = Sheet(COLUMN * len(found), TOP + tall + below)
+    oblique = ROW if any(plane.oblique for plane in found) else 0.0
+    each = TOP + tall + BELOW + oblique + BAR + BAR_WORDS + legend + max(map(key_height, found)) + 4
+    columns = len(found) if len(found) <= ABREAST else -(-len(found) // 2)
+    sheet = Sheet(COLUMN * columns, each * -(-len(found) // columns))
     with paper():
         for k, (plane, frame) in enumerate(zip(found, frames, strict=True)):
-            start = k * COLUMN
+            start, head = k % columns * COLUMN, k // columns * each
             spare = (COLUMN - LEFT - RIGHT - frame.width) / 2
-            ax = sheet.axes(start + LEFT + spare, TOP + (tall - frame.height), frame.width, frame.height)
+            top = head + TOP + tall
+            ax = sheet.axes(start + LEFT + spare, top - frame.height, frame.width, frame.height)
             draw_map(ax, frame, "return", scale)
             _dress(ax, plane)
-            sheet.title(_title(planes[k][0], alone=len(found) == 1), start)
-            top = TOP + tall + BELOW
+            sheet.title(_title(planes[k][0], alone=len(found) == 1), start, head)
+            top += BELOW
+            if oblique:
+                sheet.words(plane.oblique, start + LEFT, top)
+                top += oblique
             bar = sheet.axes(start + LEFT, top, COLUMN - LEFT - RIGHT, BAR)
-            _draw_bar(bar, scale, f"mean return, {episodes_text(plane)}")
+            draw_bar(bar, scale, f"mean return, {episodes_text(plane)}")
             top += BAR + BAR_WORDS
-            _draw_legend(sheet.axes(start + 6, top, COLUMN - 12, max(legend, 1)), entries[k])
+            draw_legend(sheet.axes(start + 6, top, COLUMN - 12, max(legend, 1)), entries[k])
             key = sheet.axes(start + 6, top + legend, COLUMN - 12, key_height(plane))
             draw_key(key, plane, scale, COLUMN - 12)
     return sheet.fig
@@ -78,9 +85,9 @@ def pair_still(result: Result, arrays: Arrays) -> Figure:
             _dress(ax, plane, y=k == 0)
             ax.set_title(name, loc="left", pad=3, fontsize=8)
             bar = sheet.axes(left, start + frame.height + BELOW, frame.width, BAR)
-            _draw_bar(bar, scale, words)
+            draw_bar(bar, scale, words)
         top = start + frame.height + BELOW + BAR + BAR_WORDS
-        _draw_legend(sheet.axes(LEFT, top, PAGE - 2 * LEFT, ROW), entries, columns=4)
+        draw_legend(sheet.axes(LEFT, top, PAGE - 2 * LEFT, ROW), entries, columns=4)
     return sheet.fig
 
 
@@ -98,9 +105,7 @@ def surface_still(result: Result, arrays: Arrays) -> Figure:
         _dress_surface(ax, plane)
         _number_surface(ax, plane)
         top = TOP + height
-        _draw_bar(
-            sheet.axes(LEFT, top, COLUMN - 2 * LEFT, BAR), scale, f"mean return, {episodes_text(plane)}"
-        )
+        draw_bar(sheet.axes(LEFT, top, COLUMN - 2 * LEFT, BAR), scale, f"mean return, {episodes_text(plane)}")
         top += BAR + BAR_WORDS
         draw_key(sheet.axes(6, top, COLUMN - 12, key_height(plane)), plane, scale, COLUMN - 12)
     return sheet.fig
@@ -119,11 +124,17 @@ class Sheet:
         box = (left / self.width, low / self.height, width / self.width, height / self.height)
         return self.fig.add_axes(box, **options)
 
-    def title(self, text: str, left: float = 0.0) -> None:
-        """A bold line at the top."""
+    def words(self, text: str, left: float, top: float) -> None:
+        """A small line."""
+        self.fig.text(
+            left / self.width, 1 - top / self.height, text, va="top", fontsize=SMALL, parse_math=False
+        )  # fmt: skip
+
+    def title(self, text: str, left: float = 0.0, top: float = 0.0) -> None:
+        """A bold line."""
         self.fig.text(
             (left + 6) / self.width,
-            1 - 3 / self.height,
+            1 - (top + 3) / self.height,
             text,
             va="top",
             fontsize=9,
@@ -162,20 +173,26 @@ def _dress(ax: Axes, plane: Plane, *, y: bool = True) -> None:
         ax.tick_params(axis="y", labelleft=False)
 
 
-def _draw_bar(ax: Axes, scale: Scale, label: str) -> None:
-    """A colour bar with a mark at every contour line."""
+def draw_bar(ax: Axes, scale: Scale, label: str) -> None:
+    """A colour bar with a mark at every contour line, and words at as many as have room."""
     bar = ax.figure.colorbar(mappable(scale), cax=ax, orientation="horizontal", ticks=scale.lines)
     bar.outline.set_linewidth(0.5)
     assert bar.solids is not None
     bar.solids.set(rasterized=False, edgecolor="face")
-    bar.ax.set_xticks(scale.lines, tick_words(scale.lines), fontsize=SMALL)
+    words = tick_words(scale.lines)
+    width = 72 / ax.figure.dpi * ax.get_window_extent().width
+    gap = width * float(scale.lines[1] - scale.lines[0]) / float(np.ptp(scale.limits))
+    widest = max(text_size(word, SMALL)[0] for word in words)
+    each = 1 + int(1.5 * widest // gap)  # the last one's words end at its mark
+    shown = [word if k % each == 0 else "" for k, word in enumerate(words)]
+    bar.ax.set_xticks(scale.lines, shown, fontsize=SMALL)
     if np.isclose(bar.ax.get_xlim()[1], scale.lines[-1]):
         bar.ax.get_xticklabels()[-1].set_horizontalalignment("right")  # else the page's edge cuts it
     bar.ax.tick_params(length=2, pad=1.5)
     bar.set_label(label, fontsize=SMALL, labelpad=1)
 
 
-def _draw_legend(ax: Axes, entries: list[tuple[Any, str]], *, columns: int = 2) -> None:
+def draw_legend(ax: Axes, entries: list[tuple[Any, str]], *, columns: int = 2) -> None:
     """What lines and hatches mean."""
     ax.axis("off")
     if entries:

@@ -1,4 +1,6 @@
-"""Lines, planes, curves, projections and alignment in parameter space. NumPy and SciPy only.
+"""Lines, planes, curves, projections and alignment in parameter space.
+
+NumPy and SciPy only, and scikit-learn to embed.
 
 Networks are mappings from tensor name to array or, through a `Layout`, float64 vectors [d]. Orientation
 everywhere: *from* is 0 and *to* is 1. Section numbers are those of the project's landscape definition.
@@ -17,10 +19,20 @@ from landscape.geometry.directions import (
     unit,
     update_direction,
 )
+from landscape.geometry.embedding import (
+    By,
+    Embedding,
+    check_embedding,
+    distance_matrix,
+    distinct,
+    embed,
+    kruskal_stress,
+    principal_components,
+)
 from landscape.geometry.grids import Grid, axis, knotted, parse_axis
 from landscape.geometry.groups import ACTOR, CRITIC, hold, layers, matching, restrict
 from landscape.geometry.lines import line, line_alphas, point_on_line, ray
-from landscape.geometry.networks import Normaliser, fold_normaliser, forward, on_raw_observations
+from landscape.geometry.networks import forward
 from landscape.geometry.planes import (
     Anchor,
     Plane,
@@ -28,6 +40,7 @@ from landscape.geometry.planes import (
     Unit,
     coordinates_in,
     plane_along,
+    plane_on_axes,
     plane_through,
     plane_with_random,
     random_plane,
@@ -52,10 +65,11 @@ __all__ = [
     "CRITIC",
     "Alignment",
     "Anchor",
+    "By",
     "Curve",
+    "Embedding",
     "Grid",
     "Layout",
-    "Normaliser",
     "Params",
     "Plane",
     "Projection",
@@ -67,33 +81,38 @@ __all__ = [
     "align",
     "as_vector",
     "axis",
+    "check_embedding",
     "check_same_layout",
     "coordinates_in",
     "cosine",
     "displacements",
     "distance",
+    "distance_matrix",
+    "distinct",
+    "embed",
     "filter_normalise",
     "flatten",
-    "fold_normaliser",
     "forward",
     "function_change",
     "hold",
     "input_axes",
     "knotted",
+    "kruskal_stress",
     "layers",
     "layout_of",
     "line",
     "line_alphas",
     "matching",
-    "on_raw_observations",
     "orthonormalise",
     "parse_axis",
     "plane_along",
     "plane_of_trajectory",
+    "plane_on_axes",
     "plane_through",
     "plane_with_random",
     "point_on_line",
     "polyline",
+    "principal_components",
     "random_direction",
     "random_orthogonal_directions",
     "random_plane",

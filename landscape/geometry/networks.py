@@ -1,4 +1,4 @@
-"""What the tensors of a perceptron compute, in NumPy, and observation normalisers folded into it.
+"""What the tensors of a perceptron compute, in NumPy.
 
 Names and layouts are those of `smac.nets`: hidden layers `affine -> (LayerNorm) -> activation` and an affine
 head, in tensors hidden.i.weight [out, in], hidden.i.bias, norms.i.weight, norms.i.bias, head.weight,
@@ -102,83 +102,3 @@ def forward(
 
 def _layer_norm(x: Vector) -> Vector:
     return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + LAYER_NORM_EPSILON)
-
-
-@dataclass(frozen=True, eq=False)
-class Normaliser:
-    """What a policy does to observations before its first layer: (o - mean) / std, then clipped to +-clip.
-
-    `std` is what is divided by: sqrt(var + epsilon) where a library adds an epsilon.
-    """
-
-    mean: Vector
-    std: Vector
-    clip: float | None = None
-
-    def __post_init__(self) -> None:
-        mean, std = np.asarray(self.mean), np.asarray(self.std)
-        if mean.ndim != 1 or mean.shape != std.shape:
-            raise UserError(f"an observation normaliser has mean {mean.shape} but std {std.shape}")
-        if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
-            odd = int(np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std) & (std > 0)))[0])
-            raise UserError(
-                f"the observation normaliser cannot be used at index {odd}: "
-                f"mean {mean[odd]}, std {std[odd]}; a std must be finite and > 0"
-            )
-
-    def same_as(self, other: "Normaliser | None") -> bool:
-        return (
-            other is not None
-            and self.clip == other.clip
-            and np.array_equal(self.mean, other.mean)
-            and np.array_equal(self.std, other.std)
-        )
-
-
-def fold_normaliser(
-    params: Params, normaliser: Normaliser, *, layer: str = "net.hidden.0"
-) -> dict[str, np.ndarray]:
-    """A copy of the network that takes raw observations: W <- W diag(1 / std), b <- b - W_new mean (4.7).
-
-    Weights are [..., out, in], so a stack of critics folds as one; a critic's normaliser needs mean 0 and std
-    1 for the actions behind the observations. Computed in float64 and stored in each tensor's dtype. A
-    normaliser that clips has no such network, and is refused.
-    """
-    if normaliser.clip is not None and np.isfinite(normaliser.clip):
-        raise UserError(
-            f"the observation normaliser clips at {normaliser.clip}, which no layer can do; compare "
-            "checkpoints that share one normaliser, or train without clipping"
-        )
-    weight, bias = f"{layer}.weight", f"{layer}.bias"
-    for name in (weight, bias):
-        if name not in params:
-            raise UserError(f"no tensor {name!r} to fold the observation normaliser into")
-    inputs = params[weight].shape[-1]
-    if inputs != len(normaliser.mean):
-        raise UserError(
-            f"the observation normaliser has {len(normaliser.mean)} entries but {weight!r} takes {inputs}"
-        )
-    w = params[weight].astype(np.float64) / np.asarray(normaliser.std, dtype=np.float64)
-    b = params[bias].astype(np.float64) - w @ np.asarray(normaliser.mean, dtype=np.float64)
-    copy = {name: tensor.copy() for name, tensor in params.items()}
-    return copy | {weight: w.astype(params[weight].dtype), bias: b.astype(params[bias].dtype)}
-
-
-def on_raw_observations(
-    networks: list[tuple[Params, Normaliser | None]], *, layer: str = "net.hidden.0"
-) -> tuple[list[dict[str, np.ndarray]], bool]:
-    """Copies of networks that may be interpolated, and whether their normalisers were folded (4.7).
-
-    Where all share one normaliser, clipping or not, it stays outside, and the wrapper must go on applying it.
-    Where they differ, every one is folded, so all are functions of raw observations.
-    """
-    first = networks[0][1]
-    same = all((n is None) if first is None else first.same_as(n) for _, n in networks)
-    if same:
-        return [{name: t.copy() for name, t in params.items()} for params, _ in networks], False
-    return [
-        {name: t.copy() for name, t in params.items()}
-        if n is None
-        else fold_normaliser(params, n, layer=layer)
-        for params, n in networks
-    ], True

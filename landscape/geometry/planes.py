@@ -3,11 +3,14 @@
 A point of a plane is origin + x e_1 + y e_2 with e_1, e_2 orthonormal, so x and y are Euclidean distances in
 parameter space on both axes and a circle on the plane is a circle in parameter space. Where an axis is a
 filter-normalised direction, its `Unit` says how long one filter norm is.
+
+`plane_on_axes` is the exception: its axes are u = b - a and v = c - a themselves, x and y are shares of them,
+and the three checkpoints lie at (0, 0), (1, 0) and (0, 1), however long u and v are and whatever their angle.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +25,8 @@ from landscape.geometry.grids import Grid, knotted
 from landscape.geometry.groups import restrict
 from landscape.geometry.vectors import Layout, Vector, as_vector, as_vectors
 from smac.errors import UserError
+
+Axes = Literal["orthonormal", "uv"]
 
 SNAP = 1e-12  # anchors whose coordinates differ by less of the plane's extent share a grid line
 SHORTEST = 0.4  # of the longer side: a thinner strip shows nothing of what lies beside the checkpoints
@@ -40,7 +45,10 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Unit:
-    """What one tick of an axis means: `length` is its Euclidean length in parameter space."""
+    """What one tick of an axis means: `length` is its size in coordinates of the plane.
+
+    Coordinates are Euclidean lengths in parameter space, but shares of u and v where those are the axes.
+    """
 
     name: str = "distance"
     length: float = 1.0
@@ -60,7 +68,7 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """An orthonormal plane in parameter space; `kind` says how it was chosen."""
+    """A plane in parameter space, orthonormal unless its axes are u and v; `kind` says how it was chosen."""
 
     kind: str
     origin: Vector
@@ -71,12 +79,13 @@ class Plane:
     seed: int | None = None
     """Seed of the random directions; None where nothing is random."""
     cosine: float | None = None
-    """Cosine of the two chosen directions before the second was made orthogonal to the first."""
+    """Cosine of the two chosen directions before the second was made orthogonal to the first; of u and v."""
+    axes: Axes = "orthonormal"
 
     def __post_init__(self) -> None:
         if self.basis.shape != (2, *self.origin.shape):
             raise UserError(f"a basis {self.basis.shape} does not fit an origin {self.origin.shape}")
-        if np.abs(self.basis @ self.basis.T - np.eye(2)).max() > 1e-6:
+        if self.axes == "orthonormal" and np.abs(self.basis @ self.basis.T - np.eye(2)).max() > 1e-6:
             raise UserError("the basis of a plane must be orthonormal; see `plane_along`")
 
     def point(self, x: float, y: float) -> Vector:
@@ -93,6 +102,9 @@ class Plane:
     def project(self, vector: Vector) -> Projection:
         """The nearest point of the plane to a checkpoint [d], and its residual (4.5)."""
         away = as_vector(vector, "the checkpoint") - self.origin
+        if self.axes == "uv":
+            (x, y), residual, share = coordinates_in(self.basis, self.origin, vector)
+            return Projection(float(x), float(y), residual, share)
         x, y = self.basis @ away
         return Projection(float(x), float(y), *_off(away, np.array([x, y]), self.basis))
 
@@ -140,7 +152,8 @@ class Plane:
         return Grid(knotted(x_knots, nx), knotted(y_knots, ny))
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        lengths = np.linalg.norm(self.basis, axis=1).tolist()
+        return ({"axes": self.axes, "lengths": lengths} if self.axes == "uv" else {}) | {
             "kind": self.kind,
             "anchors": {anchor.name: [anchor.x, anchor.y] for anchor in self.anchors},
             "units": [{"name": one.name, "length": one.length} for one in self.units],
@@ -214,6 +227,21 @@ def plane_through(a: Vector, b: Vector, c: Vector, names: tuple[str, str, str] =
     length = float(np.linalg.norm(end - start))
     anchors = _anchors(names, vectors, [0.0, length, x], [0.0, 0.0, y])
     return Plane("checkpoints", start, basis, anchors, cosine=cosine(end - start, third - start))
+
+
+def plane_on_axes(a: Vector, b: Vector, c: Vector, names: tuple[str, str, str] = ("a", "b", "c")) -> Plane:
+    """The plane through three checkpoints [d] on the axes u = b - a and v = c - a (Figure 1 of SMAC's paper).
+
+    A point is a + x u + y v: a is at (0, 0), b at (1, 0) and c at (0, 1), exactly. The same plane as
+    `plane_through`, sheared: neither lengths nor angles on it are those of parameter space, see `lengths` and
+    `cosine` in its JSON. Raises a UserError where the three lie on a line.
+    """
+    through = plane_through(a, b, c, names)
+    origin, first, second = (anchor.vector for anchor in through.anchors)
+    basis = np.stack([first - origin, second - origin])
+    anchors = _anchors(names, (origin, first, second), [0.0, 1.0, 0.0], [0.0, 0.0, 1.0])
+    units = (Unit("u"), Unit("v"))
+    return Plane("checkpoints", origin, basis, anchors, units, cosine=through.cosine, axes="uv")
 
 
 def plane_along(

@@ -8,6 +8,7 @@ from landscape.study.curve import CurveStudy, curve
 from landscape.study.interpolation import Interpolation, interpolate
 from landscape.study.pairs import look_up
 from landscape.study.plane import PlaneStudy, plane
+from landscape.study.projection import ProjectionStudy, project
 from landscape.study.report import ConnectivityReport, report
 from landscape.study.search import Search
 from landscape.study.trajectory import Trajectory, trajectory
@@ -23,6 +24,7 @@ __all__ = [
     "Interpolation",
     "Margin",
     "PlaneStudy",
+    "ProjectionStudy",
     "Search",
     "Study",
     "Trajectory",
@@ -34,6 +36,7 @@ __all__ = [
     "interpolate",
     "look_up",
     "plane",
+    "project",
     "report",
     "trajectory",
 ]

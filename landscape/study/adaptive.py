@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from landscape.evaluate import Evaluation, Point, Progress, evaluate
-from landscape.policies import ActorSpec
 from landscape.statistics import Adaptive, AdaptiveReport, analyse_stages
 from smac.errors import UserError
+from smac.policies import ActorSpec
 from smac.rollout import Rollouts, episode_seeds
 from smac.tasks import Task
 

@@ -12,7 +12,6 @@ import torch
 from landscape import geometry
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.geometry import Alignment, Params, distance, line, line_alphas
-from landscape.policies import PolicyCheckpoint, stack_actor
 from landscape.probe import probe_of_policy
 from landscape.statistics import PathReport, analyse_path, sentence
 from landscape.study.common import (
@@ -30,6 +29,7 @@ from landscape.study.common import (
     path_margin,
     plain,
 )
+from smac.policies import PolicyCheckpoint, stack_actor
 from smac.rollout import Rollouts, episode_seeds
 from smac.streams import derive_seed
 from smac.tasks import Task, get_task

@@ -24,16 +24,17 @@ from landscape.geometry import (
     layout_of,
     parse_axis,
     plane_of_trajectory,
+    plane_on_axes,
     plane_through,
     plane_with_random,
 )
 from landscape.geometry.directions import OneD
-from landscape.geometry.planes import MARGIN
+from landscape.geometry.planes import MARGIN, Axes
 from landscape.geometry.trajectories import About
-from landscape.policies import PolicyCheckpoint
 from landscape.study.common import labels, load_policies
 from landscape.study.runs import Source, in_order
 from smac.errors import UserError
+from smac.policies import PolicyCheckpoint
 
 POINTS = 21  # on the longer side
 FEWEST = 5  # on the shorter one, unless a number is given
@@ -57,6 +58,8 @@ class Choice:
     """What the random direction does to tensors of one dimension, see `filter_normalise`."""
     about: About = "final"
     """What a trajectory is decomposed about."""
+    axes: Axes = "orthonormal"
+    """`uv`, through three checkpoints: the axes are the ways from the first to the others."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ class Chart:
         updates = self.plane.units[0].name == "updates"
         on, to = ("along the update from", "to") if updates else ("through", "and")
         if len(self.anchors) == 3:
-            return f"On the plane {on} {names[0]}, {names[1]} and {names[2]}"
+            axes = ", on the axes u and v" if self.plane.axes == "uv" else ""
+            return f"On the plane {on} {names[0]}, {names[1]} and {names[2]}{axes}"
         return f"On the plane {on} {names[0]} {to} {names[1]} and along a random direction"
 
     def grid(self, view: View) -> Grid:
@@ -169,6 +173,7 @@ def lay_out(choice: Choice, evaluation: Evaluation) -> Chart:
     if asked[0] == "trajectory":
         own = in_order(own)
     _check_count(asked[0], len(own))
+    _check_axes(choice.axes, asked[0], len(own))
     _check_once([*own, *choice.also])
     policies = load_policies([*own, *choice.also], evaluation)
     names = labels(policies)
@@ -180,7 +185,8 @@ def lay_out(choice: Choice, evaluation: Evaluation) -> Chart:
         found = _of_trajectory(spanned, choice, evaluation.seed)
     elif len(own) == 3:
         a, b, c = spanned.values()
-        found["plane"] = plane_through(a, b, c, (names[0], names[1], names[2]))
+        laid = plane_on_axes if choice.axes == "uv" else plane_through
+        found["plane"] = laid(a, b, c, (names[0], names[1], names[2]))
     else:
         found["plane"] = _with_random(spanned, layout, choice, updates=asked[0] == "update")
     places = tuple(_place(found["plane"], n, v) for n, v in zip(names, vectors, strict=True))
@@ -223,6 +229,14 @@ def _check_count(option: str, count: int) -> None:
         raise UserError(f"--trajectory takes at least 3 checkpoints or a run's seed-K folder, got {count}")
     if option == "update" and count != 2:
         raise UserError(f"--update takes the checkpoints before and after the update, got {count}")
+
+
+def _check_axes(axes: Axes, option: str, count: int) -> None:
+    if axes == "uv" and (option, count) != ("through", 3):
+        raise UserError(
+            "--axes uv takes three checkpoints with --through: u is the way from the first to the second, v "
+            f"from the first to the third; got {count} with --{option}"
+        )
 
 
 def _check_once(sources: Sequence[Source]) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 
 from landscape.evaluate import Evaluation, Progress
 from landscape.geometry import check_same_layout
-from landscape.policies import PolicyCheckpoint, load_policy, of_one_kind
 from landscape.statistics.path import check_options
 from smac.agents import AGENTS
 from smac.checkpoint import Description
 from smac.errors import UserError
 from smac.files import write_atomically, write_json
+from smac.policies import PolicyCheckpoint, load_policy, of_one_kind
 from smac.provenance import versions
 from smac.rollout import Rollouts, Status
 from smac.tasks import Task

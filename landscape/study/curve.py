@@ -11,7 +11,6 @@ import numpy as np
 
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.geometry import Curve, Vector, flatten, layout_of, line, straight_chain, unflatten
-from landscape.policies import PolicyCheckpoint
 from landscape.statistics import PathReport, analyse_path, sentence
 from landscape.study.alignment import aligned_with
 from landscape.study.common import (
@@ -31,6 +30,7 @@ from landscape.study.common import (
 )
 from landscape.study.search import Search, bend
 from smac.errors import UserError
+from smac.policies import PolicyCheckpoint
 from smac.rollout import Rollouts
 from smac.streams import derive_seed
 from smac.tasks import Task, get_task

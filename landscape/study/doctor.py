@@ -12,10 +12,10 @@ import numpy as np
 
 from landscape.evaluate import Evaluation, Point, evaluate
 from landscape.geometry import line, line_alphas
-from landscape.policies import ActorSpec
 from landscape.statistics import Calibration
 from smac.envs import env_spec
 from smac.nets import ACTORS
+from smac.policies import ActorSpec
 from smac.provenance import versions
 from smac.rollout import Rollouts
 from smac.streams import derive_seed

@@ -12,7 +12,6 @@ import numpy as np
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.fields import NO_FIELDS, NOTHING, FieldOptions, Measured, Measurement
 from landscape.geometry import distance, hold, line, line_alphas
-from landscape.policies import PolicyCheckpoint
 from landscape.statistics import (
     Adaptive,
     AdaptiveReport,
@@ -37,6 +36,7 @@ from landscape.study.common import (
     path_margin,
     plain,
 )
+from smac.policies import PolicyCheckpoint
 from smac.rollout import Rollouts
 from smac.tasks import Task, get_task
 

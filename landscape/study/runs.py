@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from landscape.policies import PolicyCheckpoint, load_policy
 from smac.errors import UserError
+from smac.policies import PolicyCheckpoint, load_policy
 
 Source = Path | str | PolicyCheckpoint
 

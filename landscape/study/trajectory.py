@@ -18,7 +18,6 @@ from landscape.geometry import (
     plane_of_trajectory,
     polyline,
 )
-from landscape.policies import PolicyCheckpoint
 from landscape.statistics import PathReport, analyse_path, falls, monotone_sentence, sentence
 from landscape.study.common import (
     Margin,
@@ -37,6 +36,7 @@ from landscape.study.common import (
 )
 from landscape.study.runs import Source, in_order
 from smac.errors import UserError
+from smac.policies import PolicyCheckpoint
 from smac.rollout import Rollouts
 from smac.tasks import Task, get_task
 

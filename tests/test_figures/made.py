@@ -1,9 +1,15 @@
 """Result directories with known numbers, true to the files' schema, for the tests of pictures."""
 
+import itertools
 import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from figures.style import PALETTE, look
 
 HOSTILE = "<script>alert('x')</script> $a_1$ & co"
 ALPHAS = np.round(np.linspace(0, 1, 11), 10)
@@ -200,3 +206,108 @@ def nulls(values: np.ndarray) -> list:
     if values.ndim > 1:
         return [nulls(row) for row in values]
     return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def drawn(fig: Figure) -> Figure:
+    FigureCanvasAgg(fig).draw()
+    return fig
+
+
+def trace(figure, name: str):
+    (found,) = [one for one in figure.data if one.name == name]
+    return found
+
+
+def texts(fig: Figure) -> list[str]:
+    return [one.get_text() for one in words(fig)]
+
+
+def words(fig: Figure) -> list:
+    """Every text that is seen; matplotlib keeps ticks beyond the ends of an axis, and does not draw them."""
+    unseen = set()
+    for axes in fig.axes:
+        for axis in axes._axis_map.values():
+            low, high = sorted(axis.get_view_interval())
+            hidden = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+            unseen.update(label for tick in hidden for label in (tick.label1, tick.label2))
+    return [
+        one for one in fig.findobj(Text) if one.get_visible() and one.get_text().strip() and one not in unseen
+    ]
+
+
+def assert_legible(fig: Figure) -> None:
+    """Nothing smaller than 7 points or cut off, and no words on other words; contour labels are turned."""
+    shown = [(one, one.get_window_extent()) for one in words(fig)]
+    for one, box in shown:
+        assert one.get_fontsize() >= 7, one.get_text()
+        assert min(box.x0, box.y0) >= -1, one.get_text()
+        assert max(box.x1 - fig.bbox.width, box.y1 - fig.bbox.height) <= 1, one.get_text()
+    upright = [(one, box) for one, box in shown if one.get_rotation() == 0]
+    for (one, a), (other, b) in itertools.combinations(upright, 2):
+        apart = a.x1 <= b.x0 + 1 or b.x1 <= a.x0 + 1 or a.y1 <= b.y0 + 1 or b.y1 <= a.y0 + 1
+        assert apart, f"{one.get_text()!r} on {other.get_text()!r}"
+
+
+def projection_result(
+    directory: Path,
+    by: str = "tsne",
+    *,
+    pairs: dict[str, tuple[str, ...]] | None = None,
+    seeds: int = 1,
+    **changes,
+) -> Path:
+    """Runs of 9 checkpoints; those of one offline method and seed start at one point. The last failed."""
+    names = {algorithm: look(algorithm).name for algorithm in PALETTE}
+    rng = np.random.default_rng(2)
+    points, runs, positions = [], [], []
+
+    def add(name: str, place: np.ndarray) -> int:
+        own = -100.0 - 2 * len(points)
+        measured = {"return": own, "low": own - 5, "high": own + 5, "success": 0.25, "length": 9.0}
+        x, y = (float(value) for value in place)
+        points.append({"name": name, "x": x, "y": y, "measured": measured})
+        positions.append(place)
+        return len(points) - 1
+
+    for offline, online in (pairs or {"smac": ("sac", "td3_bc"), "iql": ("sac",)}).items():
+        for seed in range(seeds):
+            start = add(f"offline {names[offline]}", rng.normal(0, 10, 2))
+            for one in online:
+                group = f"{names[offline]} → {names[one]}"
+                way = positions[start] + np.cumsum(rng.normal(0.4, 0.6, (8, 2)), axis=0)
+                rows = [start, *(add(f"{group} at step {10 * k}", at) for k, at in enumerate(way, 1))]
+                name = group if seeds == 1 else f"{group}, seed {seed}"
+                folder = f"runs/{group}/seed-{seed}"
+                runs.append(
+                    {
+                        "folder": folder, "offline": offline, "online": one, "seed": seed, "group": group,
+                        "name": name, "points": rows, "steps": [10 * k for k in range(9)],
+                    }
+                )  # fmt: skip
+    points[-1]["measured"] = dict.fromkeys(points[-1]["measured"])
+    embedding = {"by": by, "stress": 0.234, "trustworthiness": 0.967, "neighbours": 5, "seed": 7}
+    embedding |= {"perplexity": 6.5 if by == "tsne" else None}
+    embedding |= {"explained": [0.71, 0.18] if by == "pca" else None}
+    result = {
+        "kind": "project",
+        "format_version": 2,
+        "task": "pointmaze-umaze",
+        "episodes": 4,
+        "actions": "mean",
+        "seed": 0,
+        "embedding": embedding,
+        "runs": runs,
+        "points": points,
+        "failures": {},
+        "sentence": "A few < runs.",
+        "warning": "A valley between clusters cannot be read off this picture. " * 3,
+        "command": "landscape project a",
+    }
+    directory.mkdir(parents=True)
+    (directory / "result.json").write_text(json.dumps(result | changes))
+    shape = (len(points), 4)
+    np.savez(
+        directory / "returns.npz", positions=np.array(positions), returns=np.zeros(shape),
+        statuses=np.ones(shape, np.int8),
+    )  # fmt: skip
+    return directory

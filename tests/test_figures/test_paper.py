@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from analysis_cli.protocol import protocol_page
+from analysis_cli.reproduce.protocol import protocol_page
 from figures.paper import FIGURES, POLICIES, PRESETS
 from figures.paper.ablation import _against, _kappa
 from figures.paper.dips import dip_name, number
@@ -115,9 +115,9 @@ def test_the_protocol_of_a_preset_tells_what_its_commands_give() -> None:
     pen = page[page.index("## pen-binary, offline") :]
     offline, online = pen.split("## pen-binary, online")
     assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is |" in offline
-    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is | as it is | as it is |" in online
+    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is | as it is | as it is | x 10 +5 |" in online
     assert "| observations | raw | raw | raw | standardised |" in offline
-    assert online.count("| entropy | entropy | entropy |") == 1
+    assert online.count("| temperature at the switch |" + 9 * " entropy |") == 1
 
 
 def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:
@@ -183,7 +183,7 @@ def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
 def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
     preset = PRESETS["cpu"].available(False)
     runs = {
-        word
+        word.removesuffix("/offline.safetensors").removesuffix("/online.safetensors")
         for figure in ("connectivity", "fig1")
         for step in FIGURES[figure].steps(preset)
         for word in step.words
@@ -191,6 +191,24 @@ def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
     }
     folder = "./transfer/pointmaze-umaze/finetune/smac-sac"
     assert runs == {f"{folder}/seed-{seed}" for seed in range(5, 10)}
+
+
+@pytest.mark.parametrize("name", ["smoke", "cpu", "gpu"])
+def test_fig1_lays_u_and_v_through_what_the_transfer_leaves(name: str) -> None:
+    """Offline, SAC-tuned and TD3+BC-tuned of every offline method, all of them trained in the preset."""
+    preset = PRESETS[name].available(False)
+    planes = [step.words for step in FIGURES["fig1"].steps(preset) if step.words[1] == "plane"]
+    assert len(planes) == len(preset.benchmarks) * len(preset.offline)
+    trained = {f"{a}-sac" for a in preset.offline} | set(preset.also)
+    for words, method in zip(planes, preset.offline * len(preset.benchmarks), strict=True):
+        at = words.index("--through")
+        assert words[at + 4 : at + 6] == ("--axes", "uv")
+        ends = [word.split("/")[-3:] for word in words[at + 1 : at + 4]]
+        assert [(pair, file) for pair, _, file in ends] == [
+            (f"{method}-sac", "offline.safetensors"), (f"{method}-sac", "online.safetensors"),
+            (f"{method}-td3_bc", "online.safetensors"),
+        ]  # fmt: skip
+        assert {pair for pair, _, _ in ends} <= trained
 
 
 def test_a_step_is_recorded_as_its_own_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Pictures of planes show what the files say: positions, colours, hatches, words that can be read."""
 
-import itertools
 import json
 
 import numpy as np
@@ -14,15 +13,17 @@ from made import (
     UNPLAYABLE,
     XS,
     YS,
+    assert_legible,
     believed,
     checkpoint,
+    drawn,
     height,
     plane_result,
+    texts,
+    trace,
 )
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from figures.plane import draw_plane, notes, plane_figure, plane_page, read_plane, surface_figure
 from figures.plane.colors import color_of
@@ -49,49 +50,9 @@ def map_still(files):
     return drawn(plane_still(*files))
 
 
-def drawn(fig: Figure) -> Figure:
-    FigureCanvasAgg(fig).draw()
-    return fig
-
-
-def trace(figure, name: str):
-    (found,) = [one for one in figure.data if one.name == name]
-    return found
-
-
-def texts(fig: Figure) -> list[str]:
-    return [one.get_text() for one in words(fig)]
-
-
-def words(fig: Figure) -> list:
-    """Every text that is seen; matplotlib keeps ticks beyond the ends of an axis, and does not draw them."""
-    unseen = set()
-    for axes in fig.axes:
-        for axis in axes._axis_map.values():
-            low, high = sorted(axis.get_view_interval())
-            hidden = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
-            unseen.update(label for tick in hidden for label in (tick.label1, tick.label2))
-    return [
-        one for one in fig.findobj(Text) if one.get_visible() and one.get_text().strip() and one not in unseen
-    ]
-
-
 def marker(fig: Figure, name: str):
     (found,) = fig.axes[0].findobj(lambda artist: artist.get_gid() == name)
     return found
-
-
-def assert_legible(fig: Figure) -> None:
-    """Nothing smaller than 7 points or cut off, and no words on other words; contour labels are turned."""
-    shown = [(one, one.get_window_extent()) for one in words(fig)]
-    for one, box in shown:
-        assert one.get_fontsize() >= 7, one.get_text()
-        assert min(box.x0, box.y0) >= -1, one.get_text()
-        assert max(box.x1 - fig.bbox.width, box.y1 - fig.bbox.height) <= 1, one.get_text()
-    upright = [(one, box) for one, box in shown if one.get_rotation() == 0]
-    for (one, a), (other, b) in itertools.combinations(upright, 2):
-        apart = a.x1 <= b.x0 + 1 or b.x1 <= a.x0 + 1 or a.y1 <= b.y0 + 1 or b.y1 <= a.y0 + 1
-        assert apart, f"{one.get_text()!r} on {other.get_text()!r}"
 
 
 # --- positions and colours ----------------------------------------------------------------------------------
@@ -226,6 +187,15 @@ def test_a_plane_on_which_nothing_finished_is_refused(tmp_path):
 # --- words --------------------------------------------------------------------------------------------------
 
 
+def test_a_checkpoint_of_which_nothing_finished_is_a_cross(tmp_path):
+    shown = [checkpoint("offline", 0, 0, -60.0, anchor=True), checkpoint("online", 5, 0, -80.0, anchor=True)]
+    files = read_plane(plane_result(tmp_path / "plane", checkpoints=shown, trajectory=None, q=False))
+    files[0]["checkpoints"][1]["measured"] = {"return": None, "low": None, "high": None}
+    marks = trace(plane_figure(*files), "checkpoints").marker
+    assert list(marks.symbol) == ["circle", "x"]
+    np.testing.assert_array_equal(np.array(marks.color, float), [-60.0, np.nan])
+
+
 def test_hover_texts(files):
     text = trace(plane_figure(*files), "return").text
     j, i = SHAKY[0]
@@ -299,6 +269,22 @@ def test_principal_components_tell_their_shares(tmp_path):
     assert plane_data(*files).labels == ("component 1 (71 %)", "component 2 (18 %)")
 
 
+UV = {
+    "kind": "checkpoints", "anchors": {"offline": [0, 0], "online": [1, 0], "step 1000": [0, 1]},
+    "axes": "uv", "units": [{"name": "u", "length": 1.0}, {"name": "v", "length": 1.0}],
+    "lengths": [4.0, 0.5], "seed": None, "cosine": -0.125, "aspect": 1,
+}  # fmt: skip
+
+
+def test_axes_u_and_v_say_what_they_are(tmp_path):
+    files = read_plane(plane_result(tmp_path / "plane", plane=UV, trajectory=None, q=False))
+    plane = plane_data(*files)
+    assert plane.labels == ("u = online − offline", "v = step 1000 − offline")
+    assert (plane.scale, plane.xs.tolist()) == (1.0, XS.tolist())
+    assert "‖u‖ = 4, ‖v‖ = 0.5, cosine −0.12" in texts(drawn(plane_still(*files)))
+    assert any("not those of parameter space" in note for note in notes(plane))
+
+
 # --- the pair, several planes, files ------------------------------------------------------------------------
 
 
@@ -320,6 +306,16 @@ def test_planes_side_by_side_share_their_colours(tmp_path, files):
     first, second = (axes.get_xlim() for axes in fig.axes if axes.get_xlabel().startswith("mean return"))
     assert first == second
     assert first[0] <= np.nanmin(lower)
+    assert_legible(fig)
+
+
+def test_four_planes_come_in_two_rows(files):
+    fig = drawn(planes_still([files] * 4))
+    corners = [axes.get_position().p0 for axes in fig.axes if axes.get_ylabel() == "filter norms"]
+    assert len(corners) == 4
+    (a, b, c, d) = np.round(corners, 6)
+    assert (a[1], c[1], a[0], b[0]) == (b[1], d[1], c[0], d[0])
+    assert a[1] > c[1]
     assert_legible(fig)
 
 

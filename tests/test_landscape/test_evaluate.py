@@ -6,10 +6,10 @@ from support import described, small_agent
 
 from landscape.evaluate import EPISODES_PER_JOB, POINTS_PER_STACK, Evaluation, evaluate
 from landscape.geometry import line, line_alphas
-from landscape.policies import load_policy, stack_actor
 from landscape.study import interpolate
 from smac.checkpoint import load_checkpoint, save_checkpoint
 from smac.errors import UserError
+from smac.policies import load_policy, stack_actor
 from smac.rollout import episode_seeds
 from smac.tasks import get_task
 

@@ -11,14 +11,14 @@ from support import small_agent
 from landscape.evaluate import POINTS_PER_STACK, Evaluation
 from landscape.fields import FieldOptions, Judge, Measurement, Meter, agreement
 from landscape.geometry import line, line_alphas
-from landscape.policies import load_policy
 from landscape.probe import Probe, probe_of_dataset, probe_of_policy
 from landscape.study import interpolate
 from smac.checkpoint import save_checkpoint
-from smac.data.collect import collect
+from smac.collect.collecting import collect
 from smac.data.minari_io import write_dataset
 from smac.data.replay import Batch
 from smac.errors import UserError
+from smac.policies import load_policy
 from smac.tasks import get_task
 
 PENDULUM = "Pendulum-v1@horizon=12"

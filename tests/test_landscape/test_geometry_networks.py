@@ -10,6 +10,7 @@ from torch import nn
 from landscape import geometry
 from smac.errors import UserError
 from smac.nets import CriticEnsemble, DeterministicActor, StackedMLP, TanhGaussianActor, initialise
+from smac.policies.normalisers import Normaliser, fold_normaliser, on_raw_observations
 
 
 def tensors(module: nn.Module) -> dict[str, np.ndarray]:
@@ -92,8 +93,8 @@ def test_a_folded_network_takes_raw_observations(seed: int, dtype: type) -> None
     actor = initialised(TanhGaussianActor((1,), 5, 2, (8, 8), layer_norm=True), seed)
     params = {name: tensor.astype(dtype) for name, tensor in tensors(actor).items()}
     before = {name: tensor.copy() for name, tensor in params.items()}
-    normaliser = geometry.Normaliser(rng.normal(size=5) * 2, np.exp(rng.normal(size=5)))
-    folded = geometry.fold_normaliser(params, normaliser)
+    normaliser = Normaliser(rng.normal(size=5) * 2, np.exp(rng.normal(size=5)))
+    folded = fold_normaliser(params, normaliser)
     raw = STATES * normaliser.std + normaliser.mean
     np.testing.assert_allclose(
         geometry.forward(folded, raw, "silu"),
@@ -109,9 +110,7 @@ def test_a_folded_network_takes_raw_observations(seed: int, dtype: type) -> None
 
 def test_folding_by_hand() -> None:
     params = {"net.hidden.0.weight": np.array([[2.0, 6.0]]), "net.hidden.0.bias": np.array([1.0])}
-    folded = geometry.fold_normaliser(
-        params, geometry.Normaliser(np.array([3.0, -1.0]), np.array([2.0, 3.0]))
-    )
+    folded = fold_normaliser(params, Normaliser(np.array([3.0, -1.0]), np.array([2.0, 3.0])))
     np.testing.assert_allclose(folded["net.hidden.0.weight"], [[1, 2]])
     np.testing.assert_allclose(folded["net.hidden.0.bias"], [1 - 3 + 2])
 
@@ -120,7 +119,7 @@ def test_a_stack_of_critics_folds_member_by_member() -> None:
     critic = initialised(CriticEnsemble((1,), 3, 4, 1, (8,)))
     params = tensors(critic)
     mean, std = np.array([1.0, 2, 3, 4, 0]), np.array([1.0, 2, 0.5, 3, 1])  # nothing is done to the action
-    folded = geometry.fold_normaliser(params, geometry.Normaliser(mean, std))
+    folded = fold_normaliser(params, Normaliser(mean, std))
     for member in range(3):
         one, raw = ({name: t[member] for name, t in p.items()} for p in (params, folded))
         np.testing.assert_allclose(
@@ -133,9 +132,9 @@ def test_a_stack_of_critics_folds_member_by_member() -> None:
 def test_normalisers_that_differ_are_folded_before_interpolating() -> None:
     params = [tensors(initialised(DeterministicActor((1,), 5, 2, (8,)), seed)) for seed in (0, 1)]
     rng = np.random.default_rng(0)
-    one, two = (geometry.Normaliser(rng.normal(size=5), np.exp(rng.normal(size=5))) for _ in range(2))
+    one, two = (Normaliser(rng.normal(size=5), np.exp(rng.normal(size=5))) for _ in range(2))
     for normalisers in ((one, two), (None, two), (one, None)):
-        folded, done = geometry.on_raw_observations(list(zip(params, normalisers, strict=True)))
+        folded, done = on_raw_observations(list(zip(params, normalisers, strict=True)))
         assert done
         for before, after, normaliser in zip(params, folded, normalisers, strict=True):
             seen = STATES if normaliser is None else (STATES - normaliser.mean) / normaliser.std
@@ -147,9 +146,9 @@ def test_normalisers_that_differ_are_folded_before_interpolating() -> None:
 @pytest.mark.parametrize("clip", [None, 10.0])
 def test_a_normaliser_that_all_share_stays_outside(clip: float | None) -> None:
     params = [tensors(initialised(DeterministicActor((1,), 5, 2, (8,)), seed)) for seed in (0, 1)]
-    shared = [geometry.Normaliser(np.ones(5), np.full(5, 2.0), clip) for _ in params]
+    shared = [Normaliser(np.ones(5), np.full(5, 2.0), clip) for _ in params]
     for normalisers in (shared, [None, None]):
-        kept, done = geometry.on_raw_observations(list(zip(params, normalisers, strict=True)))
+        kept, done = on_raw_observations(list(zip(params, normalisers, strict=True)))
         assert not done
         for before, after in zip(params, kept, strict=True):
             for name, tensor in before.items():
@@ -161,18 +160,16 @@ def test_what_cannot_be_folded_is_refused() -> None:
     params = tensors(initialised(DeterministicActor((1,), 5, 2, (8,))))
     ones = np.ones(5)
     with pytest.raises(UserError, match=r"clips at 10\.0, which no layer can do"):
-        geometry.fold_normaliser(params, geometry.Normaliser(ones, ones, clip=10.0))
+        fold_normaliser(params, Normaliser(ones, ones, clip=10.0))
     with pytest.raises(UserError, match="clips at"):
-        geometry.on_raw_observations(
-            [(params, geometry.Normaliser(ones, ones, 10.0)), (params, geometry.Normaliser(ones, ones))]
-        )
-    geometry.fold_normaliser(params, geometry.Normaliser(ones, ones, clip=np.inf))
+        on_raw_observations([(params, Normaliser(ones, ones, 10.0)), (params, Normaliser(ones, ones))])
+    fold_normaliser(params, Normaliser(ones, ones, clip=np.inf))
     with pytest.raises(UserError, match=r"4 entries but 'net\.hidden\.0\.weight' takes 5"):
-        geometry.fold_normaliser(params, geometry.Normaliser(ones[:4], ones[:4]))
+        fold_normaliser(params, Normaliser(ones[:4], ones[:4]))
     with pytest.raises(UserError, match=r"no tensor 'body\.0\.weight'"):
-        geometry.fold_normaliser(params, geometry.Normaliser(ones, ones), layer="body.0")
+        fold_normaliser(params, Normaliser(ones, ones), layer="body.0")
     with pytest.raises(UserError, match=r"mean .* but std"):
-        geometry.Normaliser(ones, ones[:4])
+        Normaliser(ones, ones[:4])
     for std in ([1, 0.0, 1], [1, -1.0, 1], [1, np.nan, 1]):
         with pytest.raises(UserError, match="index 1"):
-            geometry.Normaliser(np.zeros(3), np.array(std))
+            Normaliser(np.zeros(3), np.array(std))

@@ -225,3 +225,56 @@ def test_a_plane_along_an_update_and_the_way_to_the_online_checkpoint() -> None:
 def test_impossible_margins_are_refused(margin: float) -> None:
     with pytest.raises(UserError, match="margin"):
         geometry.plane_through(*triangle(0)).grid(margin=margin)
+
+
+# ---- u and v as axes ---------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=seeds, stretch=st.floats(1e-3, 1e3))
+def test_on_axes_the_three_are_at_the_corners_bit_for_bit(seed: int, stretch: float) -> None:
+    a, b, c = triangle(seed)
+    c = a + stretch * (c - a)
+    plane = geometry.plane_on_axes(a, b, c)
+    for (x, y), vector in (((0, 0), a), ((1, 0), b), ((0, 1), c)):
+        np.testing.assert_array_equal(plane.point(x, y), vector)
+        found = plane.project(vector)
+        assert (found.x, found.y) == pytest.approx((x, y), abs=1e-9)
+        assert found.residual <= 1e-9 * np.linalg.norm(vector)
+    np.testing.assert_allclose(plane.point(0.3, -2.0), a + 0.3 * (b - a) - 2 * (c - a), rtol=1e-9, atol=1e-9)
+
+
+def test_on_axes_grid_lines_go_exactly_through_the_three() -> None:
+    plane = geometry.plane_on_axes(*triangle(0))
+    grid = plane.grid(8, 7)
+    assert {0.0, 1.0} <= set(grid.xs.tolist())
+    assert {0.0, 1.0} <= set(grid.ys.tolist())
+    np.testing.assert_allclose([grid.xs[[0, -1]], grid.ys[[0, -1]]], [[-0.2, 1.2], [-0.2, 1.2]])
+
+
+def test_on_axes_it_is_the_same_plane_sheared() -> None:
+    """(x, y) on the axes is (x |u| + y |v| cos, y |v| sin) of the orthonormal plane."""
+    a, b, c = triangle(3)
+    sheared, through = geometry.plane_on_axes(a, b, c), geometry.plane_through(a, b, c)
+    assert sheared.cosine == through.cosine
+    (u, v), cos = sheared.to_json()["lengths"], sheared.cosine
+    np.testing.assert_allclose([u, v], [np.linalg.norm(b - a), np.linalg.norm(c - a)])
+    x, y = 0.7, 0.4
+    np.testing.assert_allclose(
+        sheared.point(x, y), through.point(x * u + y * v * cos, y * v * np.sqrt(1 - cos**2)), atol=1e-12
+    )
+    other = a + 0.7 * (b - a) + 0.4 * (c - a)
+    normal = np.random.default_rng(9).normal(size=len(a))
+    normal -= through.basis.T @ (through.basis @ normal)
+    mine, theirs = sheared.project(other + normal), through.project(other + normal)
+    assert (mine.x, mine.y) == pytest.approx((0.7, 0.4))
+    assert (mine.residual, mine.share) == pytest.approx((theirs.residual, theirs.share))
+    assert sheared.to_json()["axes"] == "uv"
+
+
+def test_on_axes_checkpoints_on_a_line_are_refused() -> None:
+    a = np.arange(1.0, 6.0)
+    with pytest.raises(UserError, match="span no plane"):
+        geometry.plane_on_axes(a, 2 * a, 4 * a)
+    with pytest.raises(UserError, match="are equal"):
+        geometry.plane_on_axes(a, 2 * a, a)

@@ -13,10 +13,10 @@ from support import small_agent
 
 from landscape.evaluate import Evaluation, evaluate
 from landscape.geometry import line, line_alphas
-from landscape.policies import load_policy
 from landscape.store import Episode, Store, append, merge, point_key, scene_key
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
+from smac.policies import load_policy
 from smac.rollout import Rollouts, Status
 from smac.tasks import get_task
 

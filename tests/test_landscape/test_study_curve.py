@@ -6,11 +6,11 @@ from support import small_agent
 
 from landscape.evaluate import Evaluation, evaluate
 from landscape.geometry import Curve, straight_chain
-from landscape.policies import load_policy
 from landscape.study import Search, align, curve
 from landscape.study.search import _gradient, _weights, bend
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
+from smac.policies import load_policy
 from smac.tasks import get_task
 
 DIMENSION = 12

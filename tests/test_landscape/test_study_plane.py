@@ -16,7 +16,6 @@ from support import described, small_agent
 
 from landscape.evaluate import Evaluation, evaluate
 from landscape.geometry import Grid, filter_normalise, flatten, layout_of, random_direction, unflatten
-from landscape.policies import PolicyCheckpoint, load_policy
 from landscape.store import Store
 from landscape.study import Choice, View, plane
 from landscape.study.charts import lay_out
@@ -24,6 +23,7 @@ from landscape.study.common import labels
 from landscape.study.plane import grid_points, mean_interval, surface_value
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
+from smac.policies import PolicyCheckpoint, load_policy
 from smac.rollout import Rollouts
 from smac.tasks import get_task
 
@@ -337,3 +337,30 @@ def test_kill_9_and_the_same_command_again(files, tmp_path):
     for name in ("result.json", "returns.npz"):
         files_ = [(tmp_path / run / "plane" / name).read_bytes() for run in ("whole", "killed")]
         assert files_[0] == files_[1]
+
+
+def test_on_the_axes_u_and_v_the_corners_are_the_files(files):
+    """Stored tensors come back bit for bit, at (0, 0), (1, 0), (0, 1), and play their own episodes."""
+    choice = Choice(through=[files[0], files[4], files[1]], also=[files[2]], axes="uv")
+    found = plane(choice, view=View(nx=5, ny=6), evaluation=FEW)
+    chart, surface = found.chart, found.grid.surface(found.rollouts.returns)
+    assert [(p.x, p.y) for p in chart.places[:3]] == [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]
+    for k, (x, y) in enumerate(((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))):
+        stored = load_policy(chart.policies[k].path).params
+        for name, tensor in unflatten(chart.plane.point(x, y), chart.layout).items():
+            assert tensor.dtype == stored[name].dtype
+            np.testing.assert_array_equal(tensor, stored[name])
+        i, j = found.grid.xs.tolist().index(x), found.grid.ys.tolist().index(y)
+        np.testing.assert_array_equal(surface[j, i], alone(chart.policies[k]).returns[0])
+    assert "on the axes u and v" in found.sentence
+    vectors = [flatten(p.params, chart.layout) for p in chart.policies]
+    u, v, other = (vector - vectors[0] for vector in vectors[1:])
+    place = chart.places[3]
+    np.testing.assert_allclose(place.residual, np.linalg.norm(other - place.x * u - place.y * v))
+
+
+@pytest.mark.parametrize("option", ["through", "trajectory"])
+def test_the_axes_u_and_v_need_three_checkpoints(files, option):
+    named = files[:2] if option == "through" else files
+    with pytest.raises(UserError, match=f"--axes uv takes three checkpoints.*with --{option}"):
+        lay_out(Choice(**{option: named}, axes="uv"), FEW)

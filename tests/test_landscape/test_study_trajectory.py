@@ -10,12 +10,12 @@ from support import described, small_agent
 
 from landscape.evaluate import Evaluation, evaluate
 from landscape.geometry import distance
-from landscape.policies import load_policy
 from landscape.statistics import analyse_path
 from landscape.study import interpolate, trajectory
 from landscape.study.runs import of_seed_folder
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
+from smac.policies import load_policy
 from smac.tasks import get_task
 
 PENDULUM = "Pendulum-v1@horizon=12,random=-90,expert=-10"

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from smac.data.collect import collect
-from smac.data.controllers import WaypointController, distances_to
+from smac.collect.collecting import collect
+from smac.collect.controllers import WaypointController, distances_to
 from smac.errors import UserError
 from smac.tasks import get_task
 

@@ -16,10 +16,10 @@ import pytest
 from support import run
 
 from analysis_cli import smac
-from smac.data.collect import collect, collect_parts, find_disturbance, resumable_folder, success_share
-from smac.data.collection.recipes import Part, Recipe, assign, parse_mixture, recipe
-from smac.data.collection.subset import subset_indices
-from smac.data.collection.success_rate import calibrate
+from smac.collect.collecting import collect, collect_parts, find_disturbance, resumable_folder, success_share
+from smac.collect.recipes import Part, Recipe, assign, parse_mixture, recipe
+from smac.collect.success_rate import calibrate
+from smac.data.subset import subset_indices
 from smac.errors import UserError
 from smac.tasks import get_task
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from smac.data.kitchen_controller import MIXTURES, SKILLS, KitchenController, draw_order
-from smac.data.kitchen_controller.arm import (
+from smac.collect.kitchen import MIXTURES, SKILLS, KitchenController, draw_order
+from smac.collect.kitchen.arm import (
     HAND,
     JOINTS,
     Move,
@@ -16,7 +16,7 @@ from smac.data.kitchen_controller.arm import (
     joint_speed_bounds,
     rotation_error,
 )
-from smac.data.kitchen_controller.skills import POSTURE_ALONE, STEPS_TO_WAIT, LightSwitch, Patience, turned
+from smac.collect.kitchen.skills import POSTURE_ALONE, STEPS_TO_WAIT, LightSwitch, Patience, turned
 from smac.envs import make_env
 from smac.errors import UserError
 from smac.tasks import get_task

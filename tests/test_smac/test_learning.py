@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from smac.agents import AGENTS
-from smac.data.collect import collect
+from smac.collect.collecting import collect
 from smac.data.replay import OfflineData
 from smac.data.transitions import Transitions
 from smac.envs import env_spec

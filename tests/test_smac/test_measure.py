@@ -10,11 +10,9 @@ import pytest
 from support import run
 
 from analysis_cli import smac
-from smac.data.collection.chunks import play
-from smac.data.collection.players import GAIN
-from smac.data.collection.recipes import Recipe
-from smac.data.controllers import WaypointController
-from smac.data.measure import (
+from smac.collect.chunks import play
+from smac.collect.controllers import WaypointController
+from smac.collect.measure import (
     PUBLISHED,
     Stated,
     agrees,
@@ -27,7 +25,9 @@ from smac.data.measure import (
     t_interval,
     wilson_interval,
 )
-from smac.data.measurements import is_measured, load_rows
+from smac.collect.measurements import is_measured, load_rows
+from smac.collect.players import GAIN
+from smac.collect.recipes import Recipe
 from smac.data.transitions import Episode
 from smac.envs import make_env
 from smac.errors import UserError
@@ -41,7 +41,7 @@ real_files = pytest.mark.skipif("SMAC_SHARED_DATA" not in os.environ, reason="SM
 @pytest.fixture(scope="module", autouse=True)
 def _little_time_for_speed():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("smac.data.measure.SPEED_SECONDS", 0.05)
+        patch.setattr("smac.collect.measure.SPEED_SECONDS", 0.05)
         yield
 
 

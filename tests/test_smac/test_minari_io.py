@@ -13,8 +13,8 @@ from minari.data_collector import EpisodeBuffer
 from typer.testing import CliRunner
 
 from analysis_cli import data as commands
+from smac.collect.collecting import collect
 from smac.data import minari_io
-from smac.data.collect import collect
 from smac.data.minari_io import find_dataset, read_dataset, write_dataset
 from smac.data.summary import describe_dataset, list_datasets
 from smac.data.transitions import Episode, sparse_episode

@@ -13,10 +13,10 @@ import torch
 from support import small_agent
 
 from smac.checkpoint import save_checkpoint
-from smac.data.collect import collect
-from smac.data.collection.recipes import recipe
-from smac.data.policies import check_fits, load_policy
+from smac.collect.collecting import collect
+from smac.collect.recipes import recipe
 from smac.errors import UserError
+from smac.policies.acting import check_fits, load_policy
 from smac.tasks import get_task
 
 DATA = Path(os.environ.get("SMAC_SHARED_DATA", "missing"))

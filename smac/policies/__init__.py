@@ -1,4 +1,4 @@
-"""Policies as parameter mappings, and back.
+"""Policies of every format: as parameter mappings and back, and as something that acts.
 
 | room | what is in it |
 |---|---|
@@ -6,11 +6,13 @@
 | `checkpoints` | a policy with where it comes from, and policies of one kind |
 | `files` | reading and writing them |
 | `foreign` | policies of other libraries |
+| `normalisers` | what they do to observations, folded into the first layer |
+| `acting` | policies that act on one observation, as collecting plays them |
 """
 
-from landscape.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind, stack_actor
-from landscape.policies.checkpoints import PolicyCheckpoint, of_one_kind, without_noise
-from landscape.policies.files import load_policy, save_policy
+from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind, stack_actor
+from smac.policies.checkpoints import PolicyCheckpoint, of_one_kind, without_noise
+from smac.policies.files import load_policy, save_policy
 
 __all__ = [
     "HEAD_BIAS",

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from smac.data.kitchen_controller.skills import SKILLS
+from smac.collect.kitchen.skills import SKILLS
 from smac.errors import UserError
 
 LAST = "hinge cabinet"  # its open door bars the way to the slide cabinet, and the arm would brush it shut

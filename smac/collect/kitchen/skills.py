@@ -3,7 +3,7 @@
 Every skill approaches, works until the sub-task is done with half the environment's tolerance to spare, and
 leaves. What it heads for is worked out anew at each step from what the scene shows, so noise on the actions
 is corrected on the way. Offsets are (x, y, z) in metres from a site on the object, in the frame of
-`smac.data.kitchen_controller.arm`; the fingertips reach 5 cm beyond the hand.
+`smac.collect.kitchen.arm`; the fingertips reach 5 cm beyond the hand.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from smac.data.kitchen_controller.arm import CLOSED, OPEN, Move, Scene
+from smac.collect.kitchen.arm import CLOSED, OPEN, Move, Scene
 
 FINISHED = 0.5  # share of the environment's tolerance that is left to go when a skill stops working
 NEAR, AT = 0.04, 0.02  # tolerances of passing a waypoint in free space, and of arriving at an object, m

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from smac.data.kitchen_controller.arm import Arm, Move, Scene
-from smac.data.kitchen_controller.skills import SKILLS
+from smac.collect.kitchen.arm import Arm, Move, Scene
+from smac.collect.kitchen.skills import SKILLS
 from smac.errors import UserError
 
 

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 
-from smac.data.collection.recipes import Recipe
-from smac.data.controllers import Cell, WaypointController
-from smac.data.kitchen_controller import KitchenController, draw_order
-from smac.data.policies import ANT_BODY, FilePolicy, load_policy
+from smac.collect.controllers import Cell, WaypointController
+from smac.collect.kitchen import KitchenController, draw_order
+from smac.collect.recipes import Recipe
 from smac.errors import UserError
+from smac.policies.acting import ANT_BODY, FilePolicy, load_policy
 from smac.tasks import Task
 from smac.tasks.antmaze import GOAL, POSITION, TORQUE
 

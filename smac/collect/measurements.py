@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smac.data.measure import CONFIDENCE, DOUBT, SPEED_SECONDS
+from smac.collect.measure import CONFIDENCE, DOUBT, SPEED_SECONDS
 from smac.errors import UserError
 from smac.files import read_json, write_json, write_text
 from smac.provenance import versions
 from smac.tasks import task_names
 
 FORMAT = "smac tasks measure 1"
-Rows = dict[str, dict[str, Any]]  # by the task's name, see `smac.data.measure.measure`
+Rows = dict[str, dict[str, Any]]  # by the task's name, see `smac.collect.measure.measure`
 COLUMNS = (
     "task", "policy", "episodes, seed", "return", "score", "success", "length", "its README states", "agrees",
     "steps/s",

@@ -51,7 +51,9 @@ class Reproduce:
         whole = PRESETS[self.preset]
         root = self.out or Path("runs") / f"reproduce-{self.preset}"
         if self.name == PROTOCOL:
-            from analysis_cli.protocol import protocol_page  # which imports the commands of the plan
+            from analysis_cli.reproduce.protocol import (
+                protocol_page,  # which imports the commands of the plan
+            )
 
             page = f"`{command_line('landscape')}`\n\n{protocol_page(whole)}"
             folder = new_directory(self.out or Path("runs") / f"protocol-{self.preset}")

@@ -15,8 +15,8 @@ import joblib
 import numpy as np
 import torch
 
-from smac.data.collection.players import Player, make_player
-from smac.data.collection.recipes import Recipe
+from smac.collect.players import Player, make_player
+from smac.collect.recipes import Recipe
 from smac.data.transitions import Episode
 from smac.envs import make_env
 from smac.files import write_atomically

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from smac.data.collection.chunks import keep_folder, play
-from smac.data.collection.recipes import Part, Recipe, assign, plain, recipe
-from smac.data.collection.success_rate import Calibration, calibrate
+from smac.collect.chunks import keep_folder, play
+from smac.collect.recipes import Part, Recipe, assign, plain, recipe
+from smac.collect.success_rate import Calibration, calibrate
 from smac.data.transitions import Episode
 from smac.errors import UserError
 from smac.streams import derive_seed
@@ -46,7 +46,7 @@ def collect(
             Success at noise 0.3 and wander 0, 0.003, 0.01, 0.02, 0.05, 0.1, 0.3: on umaze 1, 0.995, 0.95,
             0.85, 0.55, 0.31, 0.06; on medium 1, 0.995, 0.94, 0.78, 0.31, 0.12, 0.01 (200 episodes each).
             Noise alone hardly lowers it: 1 at noise 2, 0.9 at 5.
-        policy: file of a policy, see `smac.data.policies`; the walking ant's is sent along waypoints.
+        policy: file of a policy, see `smac.policies.acting`; the walking ant's is sent along waypoints.
         stochastic: sample the policy's actions instead of taking the mean.
         any_cells: AntMaze only: start and goal in any two cells.
         progress: called with (episodes done, episodes) as pieces of work end.

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import torch
 
-from landscape.policies.actors import HEAD_BIAS, ActorSpec
-from landscape.policies.checkpoints import PolicyCheckpoint
-from landscape.policies.foreign import READERS, load_foreign
 from smac.checkpoint import load_checkpoint, save_checkpoint
 from smac.errors import UserError
 from smac.nets import ACTIVATIONS
+from smac.policies.actors import HEAD_BIAS, ActorSpec
+from smac.policies.checkpoints import PolicyCheckpoint
+from smac.policies.foreign import READERS, load_foreign
 
 ACTOR = "actor."
 
 
 def load_policy(path: Path | str, task: str | None = None) -> PolicyCheckpoint:
-    """The actor of a checkpoint of ours, or of another library's file (`landscape.foreign`).
+    """The actor of a checkpoint of ours, or of another library's file (`foreign`).
 
     `task` is that of a file which does not say; one that says otherwise is refused.
     """

@@ -7,12 +7,12 @@ import pytest
 import torch
 from support import described, small_agent
 
-from landscape.policies import load_policy, of_one_kind, stack_actor, without_noise
 from landscape.study import Evaluation, interpolate
 from smac.agents.convert import convert
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
 from smac.nets import DeterministicActor, TanhGaussianActor
+from smac.policies import load_policy, of_one_kind, stack_actor, without_noise
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from smac.data.collect import check_counts
-from smac.data.collection.chunks import play
-from smac.data.collection.recipes import Recipe, plain, recipe
+from smac.collect.chunks import play
+from smac.collect.collecting import check_counts
+from smac.collect.recipes import Recipe, plain, recipe
 from smac.data.summary import subtasks_solved
 from smac.data.transitions import Episode
 from smac.envs import make_env

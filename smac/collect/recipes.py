@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from smac.data.policies import GOAL_REACHING, FilePolicy, check_fits, load_policy
 from smac.errors import UserError
+from smac.policies.acting import GOAL_REACHING, FilePolicy, check_fits, load_policy
 from smac.streams import derive_seed
 from smac.tasks import Task
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from landscape.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec
 from smac.agents import AGENTS
 from smac.checkpoint import Description
 from smac.errors import UserError
+from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.geometry import Normaliser, fold_normaliser
-from landscape.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind
-from landscape.policies.checkpoints import PolicyCheckpoint
 from smac.checkpoint import Description
-from smac.data.policies import Perceptron
-from smac.data.policies import load_policy as read_policy
 from smac.envs import env_spec
 from smac.errors import UserError
 from smac.files import read_json
 from smac.nets import ACTIVATIONS
+from smac.policies.acting import Perceptron
+from smac.policies.acting import load_policy as read_policy
+from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind
+from smac.policies.checkpoints import PolicyCheckpoint
+from smac.policies.normalisers import Normaliser, fold_normaliser
 from smac.tasks import get_task
 
 OUTPUTS = ("tanh", "clip")
@@ -113,7 +113,7 @@ def _normalisers(
 
 
 def _read_arrays(path: Path, stated: Mapping[str, Any]) -> Perceptron:
-    """A zip or an .npz that `smac.data.policies` knows."""
+    """A zip or an .npz that `smac.policies.acting` knows."""
     network = read_policy(path).network
     if network is None:
         raise UserError(f"{path}: is part of a controller, and no policy by itself")

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from landscape.evaluate import Evaluation
-from landscape.policies import load_policy, save_policy, stack_actor
 from landscape.study import align, interpolate
-from smac.data.policies import load_policy as read_policy
 from smac.errors import UserError
+from smac.policies import load_policy, save_policy, stack_actor
+from smac.policies.acting import load_policy as read_policy
 
 SHARED = os.environ.get("SMAC_SHARED_DATA")
 TASK = "Pendulum-v1@horizon=20,random=-1200,expert=-150"

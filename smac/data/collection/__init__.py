@@ -1,1 +1,0 @@
-"""Parts of `smac.data.collect`: who plays (players, recipes), how (episodes), and what is aimed at."""
