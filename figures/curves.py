@@ -39,6 +39,7 @@ from figures.style import (
     x_title,
     y_title,
 )
+from smac.agents import variant_of
 from smac.errors import UserError
 from smac.files import write_text
 
@@ -82,9 +83,9 @@ class Method:
 
 
 def method_of(config: Mapping[str, Any]) -> str:
-    """Name of the method that a run trained, with its variant: `smac`, `smac.paper`."""
-    variant = config.get("variant")
-    return f"{config['algorithm']}.{variant}" if variant else str(config["algorithm"])
+    """Name of the method that a run trained, with its variant if that changes anything: `smac.paper`."""
+    algorithm, variant = str(config["algorithm"]), config.get("variant")
+    return f"{algorithm}.{variant}" if variant_of(algorithm, variant) else algorithm
 
 
 def read_config(directory: Path) -> dict[str, Any]:
