@@ -166,7 +166,7 @@ def test_neighbouring_failures_share_one_note(tmp_path):
 
 
 def test_every_kind_of_result_has_its_picture():
-    assert set(KINDS) == {"interpolate", "trajectory", "curve", "align", "plane"}
+    assert set(KINDS) == {"interpolate", "trajectory", "curve", "align", "plane", "project"}
 
 
 def test_plot_redraws_from_the_files_alone(tmp_path, capsys):
