@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -74,8 +73,3 @@ def progress(description: str) -> Iterator[Callable[[int, int], None]]:
 
 def wrote(path: Path) -> None:
     console.print(f"wrote {path}", markup=False)
-
-
-def default_directory(*words: str) -> Path:
-    """runs/<words>-<time>: where a command writes if --out is not given."""
-    return Path("runs") / "-".join([*words, datetime.now().strftime("%Y%m%d-%H%M%S")])

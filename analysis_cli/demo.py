@@ -14,13 +14,13 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from analysis_cli.console import command_line, console, default_directory, progress_bar, wrote
+from analysis_cli.console import command_line, console, progress_bar, wrote
 from analysis_cli.processes import run_command
 from figures.curves import CurvePair, draw_curves
 from figures.line.still import draw_lines
 from figures.pages import DemoMethod, demo_page
 from smac.errors import UserError
-from smac.files import new_directory, read_json
+from smac.files import default_directory, new_directory, read_json
 
 TASK, DATASET = "pointmaze-umaze", "demo/pointmaze-umaze-v0"
 NAMES = {"smac": "SMAC", "cal_ql": "Cal-QL"}

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import tyro
 
-from analysis_cli.console import console, default_directory, wrote
+from analysis_cli.console import console, wrote
 from figures.dataset import coverage, draw_dataset
 from smac.agents import agent_class, config_of
 from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.belonging import task_of
 from smac.data.minari_io import find_dataset, iterate_dataset, read_metadata
 from smac.errors import UserError
+from smac.files import default_directory
 from smac.rendering import check, check_gif, draw_observations, film, seconds_per_step, write_gif
 from smac.rollout import LockStep, Policy, Rollouts, episode_seeds
 from smac.tasks import Task, get_task

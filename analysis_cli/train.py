@@ -10,13 +10,13 @@ from typing import Any
 import tyro
 from rich.table import Table
 
-from analysis_cli.console import command_line, console, default_directory, wrote
+from analysis_cli.console import command_line, console, wrote
 from analysis_cli.live import live_run
 from smac.agents import OFFLINE, ONLINE, Registry, agent_class, default_config, variant_of
 from smac.agents.base import AgentConfig
 from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.errors import UserError
-from smac.files import new_directory, write_json
+from smac.files import default_directory, new_directory, write_json
 from smac.provenance import versions
 from smac.tasks import get_task
 from smac.training.comparison import Mean, evaluated

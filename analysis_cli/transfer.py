@@ -14,14 +14,14 @@ from typing import Any
 from rich.progress import Progress
 from rich.table import Table
 
-from analysis_cli.console import command_line, console, default_directory, progress_bar, wrote
+from analysis_cli.console import command_line, console, progress_bar, wrote
 from analysis_cli.processes import run_command
 from analysis_cli.train import defaults
 from figures.curves import CurvePair, draw_curves
 from smac.agents import OFFLINE, ONLINE, agent_class, method_label, method_parts
 from smac.data.minari_io import find_dataset
 from smac.errors import UserError
-from smac.files import new_directory, read_json, write_json, write_text
+from smac.files import default_directory, new_directory, read_json, write_json, write_text
 from smac.provenance import versions
 from smac.tasks import get_task
 from smac.training.comparison import (

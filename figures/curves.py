@@ -175,6 +175,27 @@ def draw_curves(pairs: Sequence[CurvePair], stem: Path) -> list[Path]:
     return [*save(fig, stem), write_text(stem.with_name(stem.name + ".html"), page)]
 
 
+def run_figure(directory: Path) -> Figure:
+    """Learning curves of one run, in the phase that it trained: thin lines per seed, bold their mean."""
+    config = read_config(directory)
+    phase = "offline" if config.get("command") == "pretrain" else "online"
+    found = {metric: read_series(directory, phase, metric) for metric in METRICS}
+    metrics = [metric for metric in METRICS if found[metric]]
+    if not metrics:
+        raise UserError(f"{directory / 'metrics.csv'} has no evaluation yet.")
+    own = look(method_of(config))
+    with paper():
+        fig = Figure(figsize=(4.5, 1.9 * len(metrics)), layout="constrained")
+        axes = fig.subplots(len(metrics), 1, squeeze=False, sharex=True)[:, 0]
+        for ax, metric in zip(axes, metrics, strict=True):
+            _draw_phase(ax, [Method(own.name, own, {metric: {phase: found[metric]}})], metric, phase)
+            ax.set_ylabel(METRICS[metric])
+            ax.xaxis.set_major_formatter(FuncFormatter(steps))
+        axes[0].set_title(f"{own.name} on {config['task']}", loc="left")
+        axes[-1].set_xlabel(f"{phase}: {UNITS[phase]}{' to the end' if phase == 'offline' else ''}")
+    return fig
+
+
 def seed_count(methods: Sequence[Method]) -> int:
     """The fewest training seeds behind any of the methods."""
     return min(max(len(per_phase["online"]) for per_phase in method.series.values()) for method in methods)

@@ -1,3 +1,37 @@
-"""Offline-to-online reinforcement learning: data, agents and training on stacked networks."""
+"""Offline-to-online reinforcement learning: data, agents and training on stacked networks.
+
+`smac.pretrain`, `smac.finetune`, `smac.train`, `smac.evaluate` and `smac.load` are what a program needs; they
+and what they need, torch above all, are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_EXPORTS = {
+    "pretrain": "smac.api",
+    "finetune": "smac.api",
+    "train": "smac.api",
+    "evaluate": "smac.api",
+    "load": "smac.api",
+    "TrainingRun": "smac.api",
+    "UserError": "smac.errors",
+}
+__all__ = ["TrainingRun", "UserError", "evaluate", "finetune", "load", "pretrain", "train"]
+
+if TYPE_CHECKING:
+    from smac.api import TrainingRun, evaluate, finetune, load, pretrain, train
+    from smac.errors import UserError
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,3 +56,8 @@ def new_directory(path: Path) -> Path:
         raise UserError(f"{path}: already exists and is not empty; choose another --out")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def default_directory(*words: str) -> Path:
+    """runs/<words>-<time>: where a result goes if no place is named."""
+    return Path("runs") / "-".join([*words, datetime.now().strftime("%Y%m%d-%H%M%S")])

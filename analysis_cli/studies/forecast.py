@@ -10,12 +10,12 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from analysis_cli.console import command_line, console, default_directory, wrote
+from analysis_cli.console import command_line, console, wrote
 from analysis_cli.train import option_of
 from smac.agents import ONLINE, agent_class
 from smac.agents.base import ActorCritic, AgentConfig
 from smac.errors import UserError
-from smac.files import new_directory, write_json
+from smac.files import default_directory, new_directory, write_json
 from smac.provenance import versions
 from smac.tasks import get_task
 from smac.training.forecast import Forecast, forecast

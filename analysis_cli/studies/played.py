@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis_cli.console import console, default_directory, wrote
+from analysis_cli.console import console, wrote
 from landscape.evaluate import Evaluation
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete, Study
 from smac.errors import UserError
-from smac.files import new_directory, read_json, write_json
+from smac.files import default_directory, new_directory, read_json, write_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
