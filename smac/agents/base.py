@@ -6,10 +6,11 @@ seeds before the backward pass leaves each seed's gradients exactly as they woul
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -62,6 +63,8 @@ class AgentConfig:
     the same networks of raw observations."""
 
     def __post_init__(self) -> None:
+        finite(self)
+        at_least(self, 0, *(f.name for f in fields(self) if f.name.endswith("_lr")))
         at_least(self, 1, "batch_size")
         if self.reward_scale != "return_range":
             positive(self, "reward_scale")
@@ -101,9 +104,16 @@ class CriticConfig(AgentConfig):
 
 def at_least(config: object, least: float, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < least:
+        if not getattr(config, name) >= least:
             option = name.replace("_", "-")
             raise UserError(f"--{option} must be at least {least}, got {getattr(config, name)}")
+
+
+def finite(config: object) -> None:
+    """UserError for a number that is none, or has no end."""
+    for name, value in vars(config).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{name.replace('_', '-')} must be a finite number, got {value}")
 
 
 def positive(config: object, *names: str) -> None:

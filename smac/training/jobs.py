@@ -30,7 +30,7 @@ from smac.files import from_plain
 from smac.provenance import versions
 from smac.tasks import Task, get_task
 from smac.training.fast import check_mode
-from smac.training.offline import OfflineOptions, pretrain
+from smac.training.offline import OfflineOptions, pretrain, take_diffusion
 from smac.training.online import (
     FinetuneOptions,
     OnlineOptions,
@@ -118,6 +118,8 @@ class Pretraining(Job):
         data, dataset = read_offline(task, self.dataset, self.data_root, self.agent, seeds, device)
         dims, config = env_spec(task), replace(self.agent, reward_scale=data.rewards.scale)
         agent = kind(config, dims.observation_dim, dims.action_dim, seeds, device)
+        if self.offline.score_from is not None:
+            take_diffusion(agent, self.offline.score_from)  # refuses another kind before anything is written
         with opened({"dataset": dataset}) as run:
             pretrain(run, task, agent, data, self.offline)
         return run
@@ -308,6 +310,8 @@ def mixed_in(
     """The offline data of --offline-ratio, and their path."""
     if job.agent.standardise_observations:
         raise UserError("--standardise-observations is for `smac pretrain`, which has a dataset's statistics")
+    if job.agent.reward_scale == "return_range":
+        raise UserError("--reward-scale return_range is for `smac pretrain`, which has a dataset's returns")
     if not offline_rows(job.agent.batch_size, job.online.offline_ratio):
         return None, job.dataset
     return read_offline(task, job.dataset, job.data_root, job.agent, seeds, device)

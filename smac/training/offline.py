@@ -100,8 +100,10 @@ def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, option
 
 
 @torch.no_grad()
-def take_diffusion(agent: SMAC, directory: Path) -> None:
+def take_diffusion(agent: Agent, directory: Path) -> None:
     """The frozen diffusion models of a finished run, seed by seed; UserError if they are not of this kind."""
+    if not isinstance(agent, SMAC):
+        raise UserError(f"--score-from is for smac, which has a score model; {agent.label} has none")
     own = agent.diffusion.state_dict()
     for k, seed in enumerate(agent.seeds):
         path = directory / f"seed-{seed}" / "offline.safetensors"

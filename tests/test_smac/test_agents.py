@@ -130,6 +130,10 @@ def test_what_the_actor_climbs():
         ({"ensemble": 0}, "--ensemble must be at least 1"),
         ({"critic_hidden": (0,)}, "--critic-hidden"),
         ({"initial_temperature": 0.0}, "--initial-temperature must be positive"),
+        ({"actor_lr": float("nan")}, "--actor-lr must be a finite number, got nan"),
+        ({"critic_lr": -1.0}, "--critic-lr must be at least 0"),
+        ({"target_entropy": float("inf")}, "--target-entropy must be a finite number"),
+        ({"reward_bias": float("nan")}, "--reward-bias must be a finite number"),
     ],
 )
 def test_senseless_options_are_refused(options, message):

@@ -17,7 +17,7 @@ from smac.optim import fold_moments
 from smac.streams import Streams
 from smac.tasks import get_task
 from smac.training.jobs import finetune_defaults
-from smac.training.offline import OfflineOptions, observation_statistics, pretrain
+from smac.training.offline import OfflineOptions, observation_statistics, pretrain, take_diffusion
 from smac.training.online import FinetuneOptions, OnlineOptions, finetune
 from smac.training.run import Run, read_metrics
 from smac.training.switch import switch
@@ -146,6 +146,30 @@ def test_optimiser_and_rewards_of_the_checkpoint_are_continued(offline, tmp_path
         config = finetune_defaults(checkpoint.path, algorithm)
         assert (config.optimiser, config.reward_scale, config.reward_bias) == ("muon", 10.0, 5.0)
         assert not config.standardise_observations
+
+
+# ---- a score model that is there already ------------------------------------------------------------
+
+
+def test_the_score_model_of_another_run_is_taken_over_or_refused(tmp_path):
+    small = {"diffusion_hidden": (8,), "diffusion_steps": 4}
+    first, _ = pretrained(tmp_path, "smac", **small)
+    again, _ = small_agent("pointmaze-umaze", "smac", batch_size=8, kappa=0.5, **small)
+    data = OfflineData(toy_transitions(200, 6, 2), [0])
+    options = OfflineOptions(
+        steps=4, log_every=4, eval_every=4, eval_episodes=1, score_from=tmp_path / "smac"
+    )
+    pretrain(Run(tmp_path / "again", {}), TASK, again, data, options)
+    model = {n: x for n, x in first.tensors(0).items() if n.startswith("diffusion.")}
+    assert_same_tensors({n: again.tensors(0)[n] for n in model}, model)
+    assert not any(row["phase"] == "diffusion" for row in read_metrics(tmp_path / "again"))
+    other, _ = small_agent("pointmaze-umaze", "smac", diffusion_hidden=(9,))
+    with pytest.raises(UserError, match="not of the kind that the options ask for"):
+        take_diffusion(other, tmp_path / "smac")
+    with pytest.raises(UserError, match="no such checkpoint file"):
+        take_diffusion(other, tmp_path / "missing")
+    with pytest.raises(UserError, match="--score-from is for smac"):
+        take_diffusion(small_agent("pointmaze-umaze", "iql")[0], tmp_path / "smac")
 
 
 # ---- standardised observations -------------------------------------------------------------------------
