@@ -19,10 +19,12 @@ _EXPORTS = {
     "load": "smac.api",
     "TrainingRun": "smac.api",
     "UserError": "smac.errors",
+    "register": "smac.agents.registry",
 }
-__all__ = ["TrainingRun", "UserError", "evaluate", "finetune", "load", "pretrain", "train"]
+__all__ = ["TrainingRun", "UserError", "evaluate", "finetune", "load", "pretrain", "register", "train"]
 
 if TYPE_CHECKING:
+    from smac.agents.registry import register
     from smac.api import TrainingRun, evaluate, finetune, load, pretrain, train
     from smac.errors import UserError
 

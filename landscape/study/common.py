@@ -14,7 +14,7 @@ import numpy as np
 from landscape.evaluate import Evaluation, Progress
 from landscape.geometry import check_same_layout
 from landscape.statistics.path import check_options
-from smac.agents import AGENTS
+from smac.agents import method_label
 from smac.checkpoint import Description
 from smac.errors import UserError
 from smac.files import write_atomically, write_json
@@ -128,7 +128,7 @@ def _short(policy: PolicyCheckpoint) -> str:
 def _descent(about: Description) -> str:
     """Which agent it was fine-tuned from, if any."""
     before = about.history[-1]["algorithm"] if about.history else ""
-    return f" after {AGENTS[before].label}" if before in AGENTS else ""
+    return f" after {method_label(before)}" if before else ""
 
 
 def describe_policy(policy: PolicyCheckpoint) -> dict[str, Any]:

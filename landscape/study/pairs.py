@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from landscape.statistics import Interval, falls
-from smac.agents import AGENTS
+from smac.agents import method_label
 from smac.errors import UserError
 from smac.files import read_json
 from smac.rollout import Status
@@ -122,7 +122,7 @@ def falls_in(analysis: Mapping[str, Any], margin: float) -> bool:
 
 def label(algorithm: str) -> str:
     """How an algorithm is written."""
-    return AGENTS[algorithm].label if algorithm in AGENTS else algorithm
+    return method_label(algorithm)
 
 
 def look_up(paths: Sequence[Path]) -> Found:

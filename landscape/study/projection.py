@@ -36,7 +36,7 @@ from landscape.study.common import (
 from landscape.study.plane import mean_interval
 from landscape.study.runs import of_seed_folder
 from landscape.study.trajectory import online_steps
-from smac.agents import AGENTS
+from smac.agents import method_label
 from smac.errors import UserError
 from smac.policies import PolicyCheckpoint
 from smac.rollout import Rollouts
@@ -258,4 +258,4 @@ def _told_apart(tracks: Sequence[Track]) -> tuple[Track, ...]:
 
 
 def _label(algorithm: str) -> str:
-    return AGENTS[algorithm].label if algorithm in AGENTS else algorithm
+    return method_label(algorithm)

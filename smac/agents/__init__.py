@@ -7,11 +7,22 @@ from dataclasses import fields
 from typing import Any
 
 from smac.agents.awr import AWR
-from smac.agents.base import Agent, AgentConfig
+from smac.agents.base import AgentConfig
 from smac.agents.bc import BC
 from smac.agents.cal_ql import CalQL
 from smac.agents.cql import CQL
 from smac.agents.iql import IQL
+from smac.agents.registry import (
+    AGENTS,
+    OFFLINE,
+    ONLINE,
+    Registry,
+    agent_class,
+    method_label,
+    method_parts,
+    register,
+    registered_name,
+)
 from smac.agents.sac import SAC
 from smac.agents.smac import SMAC
 from smac.agents.td3 import TD3
@@ -21,30 +32,11 @@ from smac.errors import UserError
 from smac.files import from_plain
 from smac.tasks import Task
 
-Registry = Mapping[str, type[Agent]]
-
-OFFLINE: Registry = {"bc": BC, "cql": CQL, "cal_ql": CalQL, "iql": IQL, "td3_bc": TD3BC, "smac": SMAC}
-ONLINE: Registry = {"sac": SAC, "td3": TD3, "td3_bc": TD3BC, "awr": AWR}
-AGENTS: Registry = {**OFFLINE, **ONLINE}
-
-
-def agent_class(algorithm: str, among: Registry = AGENTS) -> type[Agent]:
-    if algorithm not in among:
-        raise UserError(f"unknown algorithm {algorithm!r}: choose from {', '.join(among)}")
-    return among[algorithm]
-
-
-def method_parts(method: str) -> tuple[str, str | None]:
-    """Algorithm and variant of a method's name: `smac.paper` is the variant `paper` of `smac`."""
-    algorithm, dot, variant = method.partition(".")
-    return algorithm, variant if dot else None
-
-
-def method_label(method: str) -> str:
-    """How tables and pictures call a method: `SMAC (paper)`."""
-    algorithm, variant = method_parts(method)
-    label = AGENTS[algorithm].label if algorithm in AGENTS else algorithm
-    return f"{label} ({variant})" if variant else label
+__all__ = [
+    "AGENTS", "AWR", "BC", "CQL", "IQL", "OFFLINE", "ONLINE", "SAC", "SMAC", "TD3", "TD3BC", "CalQL",
+    "Registry", "agent_class", "config_of", "default_config", "method_label", "method_parts", "register",
+    "registered_name", "variant_of",
+]  # fmt: skip
 
 
 def variant_of(algorithm: str, variant: str | None) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from smac.agents.base import ActorCritic, CriticConfig, Metrics, at_least, bellman_target, positive
 from smac.agents.iql import advantage_weights
+from smac.agents.registry import register
 from smac.data.replay import Batch
 from smac.nets import TanhGaussianActor
 
@@ -33,6 +34,7 @@ class AWRConfig(CriticConfig):
         positive(self, "advantage_clip")
 
 
+@register("awr", online=True)
 class AWR(ActorCritic):
     """Critics of the current policy; the actor imitates the buffer's actions, better ones more."""
 

@@ -137,7 +137,8 @@ def bellman_target(
 class Agent(ABC):
     """An actor and its optimiser, for a stack of seeds."""
 
-    label: ClassVar[str]
+    name: ClassVar[str]  # what `--algorithm` takes; `register` gives it
+    label: ClassVar[str]  # what tables and pictures say
     Config: ClassVar[type[AgentConfig]]
     actor_kind: ClassVar[ActorKind] = "tanh_gaussian"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # name -> what it changes in the configuration

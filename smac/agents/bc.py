@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from smac.agents.base import Agent, AgentConfig, Metrics
+from smac.agents.registry import register
 from smac.data.replay import Batch
 from smac.nets import TanhGaussianActor
 
@@ -19,6 +20,7 @@ class BCConfig(AgentConfig):
     standard deviation as it was drawn."""
 
 
+@register("bc", offline=True)
 class BC(Agent):
     """Maximum likelihood, or least squares. It has no critic for an online phase to start from."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from smac.agents.cql import CQL, CQLConfig
+from smac.agents.registry import register
 from smac.data.replay import Batch
 
 
@@ -15,6 +16,7 @@ class CalQLConfig(CQLConfig):
     """CQL's fields; a class of its own so that a task can want other values."""
 
 
+@register("cal_ql", offline=True)
 class CalQL(CQL):
     """CQL that does not push the values of policy actions below the data's return-to-go."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from smac.agents.base import Metrics, at_least, bellman_target, positive
+from smac.agents.registry import register
 from smac.agents.sac import SAC, SACConfig
 from smac.data.replay import Batch
 
@@ -62,6 +63,7 @@ def conservative_penalty(
     return torch.logsumexp(samples, dim=-1) - q_data
 
 
+@register("cql", offline=True)
 class CQL(SAC):
     """SAC whose critics are pushed down at sampled actions and up at the data's."""
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from smac.agents.base import ActorCritic, CriticConfig, Metrics, at_least, bellman_target
+from smac.agents.registry import register
 from smac.data.replay import Batch
 from smac.errors import UserError
 from smac.nets import StackedMLP, TanhGaussianActor
@@ -56,6 +57,7 @@ def cosine_decay(step: int, steps: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(step - 1, steps) / steps)) if steps else 1.0
 
 
+@register("iql", offline=True)
 class IQL(ActorCritic):
     """V by expectile regression on the target critics, Q by V, the actor by weighted likelihood."""
 

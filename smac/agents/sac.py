@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from smac.agents.base import ActorCritic, CriticConfig, Metrics, bellman_target, positive
+from smac.agents.registry import register
 from smac.data.replay import Batch
 from smac.nets import TanhGaussianActor
 
@@ -42,6 +43,7 @@ def balance(q: Tensor, log_probs: Tensor) -> Tensor:
     return spread.sqrt().clamp(min=TEMPERATURE_FLOOR)
 
 
+@register("sac", online=True)
 class SAC(ActorCritic):
     """A tanh-Gaussian actor whose entropy is kept near a target by a learned temperature."""
 

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smac.agents.base import Metrics, at_least, positive
+from smac.agents.registry import register
 from smac.agents.sac import SAC, SACConfig
 from smac.data.replay import Batch
 from smac.data.transitions import OutcomeKind
@@ -147,6 +148,7 @@ def matching_points(at: Place, actions: Tensor, policy: Tensor, u: Tensor, noise
     return {"data": actions, "policy": policy, "noised": (actions + noise).clamp(-1.0, 1.0)}[at]
 
 
+@register("smac", offline=True)
 class SMAC(SAC):
     """SAC whose critics are score-matched; `diffusion` is trained first and stays frozen."""
 

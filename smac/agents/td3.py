@@ -18,6 +18,7 @@ from smac.agents.base import (
     bellman_target,
     slow,
 )
+from smac.agents.registry import register
 from smac.data.replay import Batch
 from smac.nets import DeterministicActor
 
@@ -48,6 +49,7 @@ def smoothed(actions: Tensor, noise: Tensor, scale: float, clip: float) -> Tenso
     return (actions + (scale * noise).clamp(-clip, clip)).clamp(-1.0, 1.0)
 
 
+@register("td3", online=True)
 class TD3(ActorCritic):
     """A deterministic actor that climbs the first critic, with a slow copy of its own."""
 

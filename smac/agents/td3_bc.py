@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from smac.agents.base import Metrics, positive
+from smac.agents.registry import register
 from smac.agents.td3 import TD3, TD3Config
 from smac.data.replay import Batch
 
@@ -30,6 +31,7 @@ def q_weight(q: Tensor, alpha: float) -> Tensor:
     return alpha / q.detach().abs().mean(-1)
 
 
+@register("td3_bc", offline=True, online=True)
 class TD3BC(TD3):
     """TD3 with a behaviour-cloning term in the actor's loss."""
 

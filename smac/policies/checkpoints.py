@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smac.agents import AGENTS
+from smac.agents import method_label
 from smac.checkpoint import Description
 from smac.errors import UserError
 from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec
@@ -28,7 +28,7 @@ class PolicyCheckpoint:
     def name(self) -> str:
         """How sentences call it, such as `online SAC`."""
         algorithm = self.description.algorithm
-        label = AGENTS[algorithm].label if algorithm in AGENTS else algorithm
+        label = method_label(algorithm)
         return f"{self.description.moment} {label}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from smac.agents import AGENTS
+from smac.agents import registered_name
 from smac.agents.base import Agent
 from smac.checkpoint import Description, Moment, save_checkpoint
 from smac.errors import UserError
@@ -80,6 +80,7 @@ class Recorder:
         parts: Mapping[str, Any],
         history: Sequence[list[dict[str, Any]]] = (),
     ) -> None:
+        registered_name(type(agent))  # refuses a class whose checkpoints nothing could read
         self.run, self.task, self.agent, self.phase, self.steps = run, task, agent, phase, steps
         self.schedule, self.history = schedule, history
         self.means = RunningMeans()
@@ -160,7 +161,7 @@ def describe(agent: Agent, task: Task, moment: Moment, step: int, k: int) -> Des
     """What the checkpoint of the agent's k-th seed says of itself."""
     return Description(
         task=task.name,
-        algorithm=next(name for name, kind in AGENTS.items() if kind is type(agent)),
+        algorithm=registered_name(type(agent)),
         moment=moment,
         step=step,
         seed=agent.seeds[k],
