@@ -14,13 +14,11 @@ from analysis_cli.console import command_line, console, wrote
 from analysis_cli.live import live_run
 from smac.agents import OFFLINE, ONLINE, Registry, agent_class, default_config, variant_of
 from smac.agents.base import AgentConfig
-from smac.checkpoint import Checkpoint, load_checkpoint
-from smac.errors import UserError
+from smac.api import ended_with, played
 from smac.files import default_directory, new_directory, write_json
 from smac.provenance import versions
 from smac.tasks import get_task
 from smac.training.comparison import Mean, evaluated
-from smac.training.evaluate import evaluate_checkpoint
 from smac.training.jobs import (
     Finetuning,
     Job,
@@ -28,9 +26,8 @@ from smac.training.jobs import (
     Training,
     finetune_defaults,
     job_config,
-    starting_points,
 )
-from smac.training.run import MOMENTS, Run, run_config
+from smac.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -116,20 +113,10 @@ class Evaluate:
     """Directory for evaluation.json; default: a new one in runs/."""
 
     def run(self) -> None:
-        checkpoints = _ended_with(self.checkpoint)
-        if self.episodes < 1:
-            raise UserError(f"--episodes must be at least 1, got {self.episodes}")
+        checkpoints = ended_with(self.checkpoint)
         about = checkpoints[0].description
-        kind = agent_class(about.algorithm)
-        if self.stochastic and kind.actor_kind == "deterministic":
-            raise UserError(f"--stochastic: the actor of {kind.label} is deterministic; leave it out")
-        results = {
-            c.description.seed: evaluate_checkpoint(
-                c, episodes=self.episodes, seed=self.seed, stochastic=self.stochastic
-            )
-            for c in checkpoints
-        }
-        title = f"{about.task}: {about.moment} {kind.label}"
+        results = played(checkpoints, episodes=self.episodes, seed=self.seed, stochastic=self.stochastic)
+        title = f"{about.task}: {about.moment} {agent_class(about.algorithm).label}"
         numbers: Mapping[str, Any] = results[about.seed]
         if self.checkpoint.is_dir():
             numbers = evaluated(results)
@@ -139,13 +126,6 @@ class Evaluate:
         out = new_directory(self.out or default_directory("evaluate", about.task, about.algorithm))
         command = {"command": command_line("smac"), "checkpoint": str(self.checkpoint)}
         wrote(write_json(out / "evaluation.json", command | dict(numbers) | {"versions": versions()}))
-
-
-def _ended_with(path: Path) -> list[Checkpoint]:
-    """The checkpoint of a file, or what every seed of a run directory ended with."""
-    if not path.is_dir():
-        return [load_checkpoint(path)]
-    return starting_points(path, MOMENTS[run_config(path)["command"]])
 
 
 def _episodes_table(numbers: Mapping[str, Mapping[str, float]], title: str) -> Table:

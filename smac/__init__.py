@@ -1,7 +1,7 @@
 """Offline-to-online reinforcement learning: data, agents and training on stacked networks.
 
-`smac.pretrain`, `smac.finetune`, `smac.train`, `smac.evaluate` and `smac.load` are what a program needs; they
-and what they need, torch above all, are imported when they are first used.
+`smac.pretrain`, `finetune`, `train`, `resume`, `evaluate` and `load` are what a program needs; they and what
+they need, torch above all, are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -15,17 +15,28 @@ _EXPORTS = {
     "pretrain": "smac.api",
     "finetune": "smac.api",
     "train": "smac.api",
+    "resume": "smac.api",
     "evaluate": "smac.api",
     "load": "smac.api",
     "TrainingRun": "smac.api",
     "UserError": "smac.errors",
     "register": "smac.agents.registry",
 }
-__all__ = ["TrainingRun", "UserError", "evaluate", "finetune", "load", "pretrain", "register", "train"]
+__all__ = [
+    "TrainingRun",
+    "UserError",
+    "evaluate",
+    "finetune",
+    "load",
+    "pretrain",
+    "register",
+    "resume",
+    "train",
+]
 
 if TYPE_CHECKING:
     from smac.agents.registry import register
-    from smac.api import TrainingRun, evaluate, finetune, load, pretrain, train
+    from smac.api import TrainingRun, evaluate, finetune, load, pretrain, resume, train
     from smac.errors import UserError
 
 

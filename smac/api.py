@@ -1,4 +1,4 @@
-"""What a program or a notebook does with this package: pretrain, finetune, train, evaluate, load.
+"""What a program or a notebook does with this package: pretrain, finetune, train, resume, evaluate, load.
 
     run = smac.pretrain("pointmaze-umaze", "smac", seeds=5, steps=10_000, out="runs/smac")
     tuned = smac.finetune(run, "sac", steps=20_000)
@@ -9,17 +9,20 @@ Every option of a command is a keyword of its function, by the same name with un
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from smac.agents import OFFLINE, ONLINE, default_config, method_label
+import torch
+
+from smac.agents import OFFLINE, ONLINE, agent_class, default_config, method_label
+from smac.checkpoint import Checkpoint
 from smac.errors import UserError
 from smac.files import default_directory, read_json
 from smac.tasks import get_task
@@ -32,36 +35,44 @@ from smac.training.jobs import (
     Training,
     finetune_defaults,
     job_config,
+    job_of,
     starting_points,
 )
 from smac.training.offline import OfflineOptions
 from smac.training.online import FinetuneOptions, OnlineOptions
-from smac.training.run import MOMENTS, Run, read_metrics, run_config
+from smac.training.run import MOMENTS, Run, Watch, finished, read_metrics, run_config
 
 if TYPE_CHECKING:
     import pandas
 
-T = TypeVar("T")
+Place = str | os.PathLike[str]  # a directory or a file; runs and their seeds are such, too
 SHOWN = ("return", "score", "success")
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """The checkpoints of one training seed of a run; a file that was not written is None."""
+    """The checkpoints of one training seed of a run. It is its folder wherever a path can be given."""
 
     directory: Path
 
-    def _file(self, name: str) -> Path | None:
+    def __fspath__(self) -> str:
+        return str(self.directory)
+
+    def _file(self, name: str) -> Path:
+        """UserError if it was not written."""
         path = self.directory / f"{name}.safetensors"
-        return path if path.exists() else None
+        if not path.exists():
+            there = ", ".join(sorted(file.stem for file in self.directory.glob("*.safetensors")))
+            raise UserError(f"{path}: no such checkpoint; this seed has {there or 'none yet'}")
+        return path
 
     @property
-    def offline(self) -> Path | None:
+    def offline(self) -> Path:
         """Where the offline phase ended, which is where fine-tuning began."""
         return self._file("offline")
 
     @property
-    def online(self) -> Path | None:
+    def online(self) -> Path:
         """Where the online phase ended."""
         return self._file("online")
 
@@ -73,9 +84,15 @@ class SeedRun:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run directory that `smac pretrain`, `finetune` or `train` wrote, whoever called them."""
+    """A run directory that `smac pretrain`, `finetune` or `train` wrote, whoever called them.
+
+    It is its directory wherever a path can be given.
+    """
 
     directory: Path
+
+    def __fspath__(self) -> str:
+        return str(self.directory)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -133,23 +150,26 @@ class TrainingRun:
         """A matplotlib figure of the learning curves, one line a seed and their mean."""
         return drawn_by("figures.curves:run_figure")(self.directory)
 
-    def __repr__(self) -> str:
+    @property
+    def method(self) -> str:
+        """`SMAC (paper)`, or `SMAC → SAC` after a switch."""
         config = self.config
-        method = method_label(".".join(filter(None, (config["algorithm"], config.get("variant")))))
+        own = method_label(".".join(filter(None, (config["algorithm"], config.get("variant")))))
+        before = config.get("pretrained_with")
+        return f"{method_label(before)} → {own}" if before else own
+
+    def __repr__(self) -> str:
         return (
-            f"<{self.command} run: {method} on {config['task']}, {len(self.seeds)} seeds, "
+            f"<{self.command} run: {self.method} on {self.config['task']}, {len(self.seeds)} seeds, "
             f"{str(self.directory)!r}>"
         )
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th>{name}</th>" for name in ("seed", *SHOWN))
-        rows = "".join(
-            f"<tr><td>{seed}</td>"
-            + "".join(f"<td>{numbers[n]:.3g}</td>" if n in numbers else "<td></td>" for n in SHOWN)
-            + "</tr>"
-            for seed, numbers in self.final.items()
+        final = self.final
+        rows = {f"seed {seed}": {name: x[name] for name in SHOWN if name in x} for seed, x in final.items()}
+        return drawn_by("figures.notebook:card")(
+            repr(self), self.plot() if any(final.values()) else None, rows
         )
-        return f"<p>{html.escape(repr(self))}</p><table><tr>{heads}</tr>{rows}</table>"
 
 
 def pretrain(
@@ -157,61 +177,100 @@ def pretrain(
     algorithm: str,
     *,
     variant: str | None = None,
-    out: str | Path | None = None,
+    out: Place | None = None,
+    progress: Watch | None = None,
     **options: Any,
 ) -> TrainingRun:
     """Train an agent offline, as `smac pretrain`.
 
     `options` are those of the job (dataset, data_root, seed, seeds, device, threads), of the offline phase
-    (steps, eval_every, ...) and of the algorithm's configuration (hidden, kappa, ...). UserError for an
-    option that there is none of, and for whatever the command refuses.
+    (steps, eval_every, ...) and of the algorithm's configuration (hidden, kappa, ...). `progress` is called
+    with phase, step and total while it goes. UserError for an option that there is none of, and for whatever
+    the command refuses.
     """
     agent = default_config(algorithm, get_task(task), OFFLINE, variant=variant)
     agent, offline, own = split_options(options, (agent, OfflineOptions()), Pretraining)
-    return _carry_out(Pretraining(task, algorithm, agent, variant, offline, **own), out)
+    named = {"variant": variant} if variant else {}
+    written = call("smac.pretrain", task, algorithm, **named, **options)
+    return _carry_out(Pretraining(task, algorithm, agent, variant, offline, **own), out, progress, written)
 
 
 def finetune(
-    start: TrainingRun | str | Path, algorithm: str = "sac", *, out: str | Path | None = None, **options: Any
+    start: Place,
+    algorithm: str = "sac",
+    *,
+    out: Place | None = None,
+    progress: Watch | None = None,
+    **options: Any,
 ) -> TrainingRun:
     """Continue a checkpoint, or every seed of a run, online, as `smac finetune`."""
-    path = start.directory if isinstance(start, TrainingRun) else Path(start)
+    path = Path(start)
     defaults = finetune_defaults(path, algorithm)
     agent, online, own = split_options(options, (defaults, FinetuneOptions()), Finetuning)
-    return _carry_out(Finetuning(path, agent, algorithm, online, **own), out)
+    written = call("smac.finetune", path, algorithm, **options)
+    return _carry_out(Finetuning(path, agent, algorithm, online, **own), out, progress, written)
 
 
-def train(task: str, algorithm: str = "sac", *, out: str | Path | None = None, **options: Any) -> TrainingRun:
+def train(
+    task: str,
+    algorithm: str = "sac",
+    *,
+    out: Place | None = None,
+    progress: Watch | None = None,
+    **options: Any,
+) -> TrainingRun:
     """Train online from nothing, as `smac train`; `task` may be the id of any gymnasium environment."""
     defaults = default_config(algorithm, get_task(task), ONLINE)
     agent, online, own = split_options(options, (defaults, OnlineOptions()), Training)
-    return _carry_out(Training(task, agent, algorithm, online, **own), out)
+    written = call("smac.train", task, algorithm, **options)
+    return _carry_out(Training(task, agent, algorithm, online, **own), out, progress, written)
 
 
-def load(directory: str | Path) -> TrainingRun:
+def resume(run: Place, *, progress: Watch | None = None) -> TrainingRun:
+    """Continue an interrupted run from its last saved state; one that has ended is returned as it is."""
+    found = load(run)
+    if not finished(found.directory, found.config):
+        job = job_of(found.config, found.directory)
+        _execute(job, lambda _: Run.reopen(found.directory), progress)
+    return found
+
+
+def load(directory: Place) -> TrainingRun:
     """A run that was trained before; UserError if the folder holds none."""
     run = TrainingRun(Path(directory))
     _ = run.config  # which refuses a folder that is none
     return run
 
 
-def evaluate(
-    what: TrainingRun | str | Path, *, episodes: int = 100, seed: int = 0, stochastic: bool = False
-) -> dict[str, Any]:
+def evaluate(what: Place, *, episodes: int = 100, seed: int = 0, stochastic: bool = False) -> dict[str, Any]:
     """Play episodes of a checkpoint, or of what every seed of a run ended with, as `smac evaluate`.
 
     Of a checkpoint: name -> mean and standard error over episodes. Of a run: `seeds`, seed -> name -> mean,
     and `over_seeds`, name -> mean and 95 % interval.
     """
-    if episodes < 1:
-        raise UserError(f"episodes must be at least 1, got {episodes}")
-    path = what.directory if isinstance(what, TrainingRun) else Path(what)
-    moment = MOMENTS[run_config(path)["command"]] if path.is_dir() else "offline"
-    found = {
-        c.description.seed: evaluate_checkpoint(c, episodes=episodes, seed=seed, stochastic=stochastic)
-        for c in starting_points(path, moment)
-    }
+    path = Path(what)
+    found = played(ended_with(path), episodes=episodes, seed=seed, stochastic=stochastic)
     return evaluated(found) if path.is_dir() else dict(next(iter(found.values())))
+
+
+def ended_with(path: Path) -> list[Checkpoint]:
+    """The checkpoint of a file, or what every seed of a run directory ended with."""
+    return starting_points(path, MOMENTS[run_config(path)["command"]] if path.is_dir() else "offline")
+
+
+def played(
+    checkpoints: Sequence[Checkpoint], *, episodes: int, seed: int, stochastic: bool
+) -> dict[int, dict[str, dict[str, float]]]:
+    """Training seed -> what its checkpoint reaches; UserError where there is no noise to sample."""
+    if episodes < 1:
+        raise UserError(f"--episodes must be at least 1, got {episodes}")
+    kind = agent_class(checkpoints[0].description.algorithm)
+    if stochastic and kind.actor_kind == "deterministic":
+        raise UserError(f"--stochastic: the actor of {kind.label} is deterministic; leave it out")
+    return {
+        one.description.seed: evaluate_checkpoint(one, episodes=episodes, seed=seed, stochastic=stochastic)
+        for one in checkpoints
+    }
 
 
 def split_options(
@@ -222,20 +281,48 @@ def split_options(
     filled = []
     for part in parts:
         names = {f.name for f in fields(part)} & options.keys()
-        filled.append(replace(part, **{name: _plain(options[name]) for name in names}))
+        filled.append(replace(part, **_typed(type(part), options, names)))
         taken |= names
     held = {"agent", "offline", "online", "task", "algorithm", "start", "variant"}
     own = {f.name for f in fields(job)} - held
     known = own | {f.name for part in parts for f in fields(part)}
-    for name in options.keys() - taken - own:
-        near = get_close_matches(name, known)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UserError(f"there is no option {name!r} of {job.command} with this algorithm{hint}")
-    return filled[0], filled[1], {name: options[name] for name in options.keys() & own}
+    check_names(options, known, f"{job.command} with this algorithm")
+    return filled[0], filled[1], _typed(job, options, options.keys() & own)
 
 
-def frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
-    """Rows as a pandas table; UserError without pandas, which is optional."""
+def check_names(given: Iterable[str], known: Collection[str], what: str) -> None:
+    """UserError for an option that there is none of, with the names that look like it."""
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise UserError(f"there is no option {name!r} of {what}{hint}")
+
+
+def _typed(kind: type, options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Values as the fields of `kind` hold them: lists are tuples, and what names a path is one."""
+    kinds = get_type_hints(kind)
+
+    def of(value: Any, hint: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(value)
+        return Path(value) if value is not None and Path in (hint, *get_args(hint)) else value
+
+    return {name: of(options[name], kinds[name]) for name in names}
+
+
+def call(function: str, *arguments: Any, **options: Any) -> str:
+    """A call as it would be written again, for files that say what made them."""
+    words = [*map(_word, arguments), *(f"{name}={_word(value)}" for name, value in options.items())]
+    return f"{function}({', '.join(words)})"
+
+
+def _word(value: Any) -> str:
+    return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def frame(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> pandas.DataFrame:
+    """Rows, or columns, as a pandas table; UserError without pandas, which is optional."""
     try:
         import pandas
     except ImportError:
@@ -248,19 +335,26 @@ def drawn_by(place: str) -> Any:
     return resolve_name(place)
 
 
-def _carry_out(job: Job, out: str | Path | None) -> TrainingRun:
+def _carry_out(job: Job, out: Place | None, progress: Watch | None, written: str) -> TrainingRun:
     directory = Path(out) if out is not None else default_directory(*job.folder_words())
-    config = job_config(job, f"smac.{job.command}(...), called from Python")
-
-    def opened(found: Mapping[str, Any]) -> AbstractContextManager[Run]:
-        return nullcontext(Run(directory, config | dict(found)))
-
-    job.execute(opened)
+    config = job_config(job, written)
+    _execute(job, lambda found: Run(directory, config | dict(found)), progress)
     return TrainingRun(directory)
 
 
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _execute(job: Job, begin: Callable[[Mapping[str, Any]], Run], progress: Watch | None) -> None:
+    """Train, telling `progress`; a job sets the process's threads, which are as before afterwards."""
+    threads = torch.get_num_threads()
+
+    def opened(found: Mapping[str, Any]) -> AbstractContextManager[Run]:
+        run = begin(found)
+        run.watch = progress
+        return nullcontext(run)
+
+    try:
+        job.execute(opened)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _number(text: str) -> float | int:

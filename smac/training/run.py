@@ -10,7 +10,7 @@ import io
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +26,7 @@ METRICS, STATE = "metrics.csv", "state.safetensors"
 MOMENTS = {"pretrain": "offline", "finetune": "online", "train": "online"}  # what each command ends with
 
 PROGRESS_INTERVAL = 0.5  # seconds between two writes of progress.json
+Watch = Callable[[str, int, int], None]  # phase, step, total
 
 
 class Run:
@@ -42,6 +43,7 @@ class Run:
         self.latest: dict[int, dict[str, float]] = {}
         self.evaluations: Evaluations | None = None
         self.saved: dict[str, Any] | None = None
+        self.watch: Watch | None = None
         self._shown = 0.0
 
     @classmethod
@@ -137,6 +139,8 @@ class Run:
         if step >= total or now - self._shown > PROGRESS_INTERVAL:
             self._shown = now
             write_json(self.directory / "progress.json", {"phase": phase, "step": step, "total": total})
+            if self.watch:
+                self.watch(phase, step, total)
 
     def checkpoint_path(self, seed: int, name: str) -> Path:
         return self.directory / f"seed-{seed}" / f"{name}.safetensors"

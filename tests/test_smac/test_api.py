@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from support import run as run_command
 
 import smac
@@ -42,6 +43,14 @@ def test_the_page_runs_as_it_stands(dataset, tmp_path, capsys):
     assert [p.name for p in tuned.seed(1).trajectory] == [f"step-{k:08d}.safetensors" for k in (20, 40, 60)]
     assert names["paper"].config["agent"]["tau"] == "free"
     assert names["played"]["over_seeds"]["return"]["seeds"] == 2
+    line, again = names["line"], names["again"]
+    written = json.loads((tmp_path / "line" / "result.json").read_text())
+    assert line.depth.estimate == again.depth.estimate == written["analysis"]["V"]["estimate"]
+    assert line.returns.shape == (5, 6)
+    assert names["surface"].surfaces["return"].shape == (5, 5)
+    assert {name: sum(of.values()) for name, of in names["found"].verdicts.items()} == {"SMAC": 2, "mine": 1}
+    kept = sorted(path.name for path in (tmp_path / "report" / "pairs").iterdir())
+    assert kept == ["paper-td3-seed-0", "smac-sac-seed-0", "smac-sac-seed-1"]
 
 
 def test_a_function_and_its_command_train_the_same(trained, dataset, tmp_path):
@@ -120,6 +129,51 @@ def test_mistakes_are_told_before_anything_is_written(call, message, dataset, tm
 def test_a_seed_that_is_not_there(trained):
     with pytest.raises(smac.UserError, match="has no seed 7; it has 0, 1"):
         trained.seed(7)
+
+
+@pytest.fixture(scope="module")
+def tuning() -> dict[str, object]:
+    return {"batch_size": 8, "steps": 20, "eval_every": 10, "eval_episodes": 1, "save_every": 5}
+
+
+def test_an_interrupted_run_goes_on_as_if_it_never_stopped(trained, tuning, tmp_path, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def stop(phase, step, total):
+        if step >= 10:
+            raise Stop
+
+    monkeypatch.setattr("smac.training.run.PROGRESS_INTERVAL", -1.0)
+    told = []
+    whole = smac.finetune(trained, out=tmp_path / "whole", progress=lambda *now: told.append(now), **tuning)
+    assert told[-1] == ("online", 20, 20)
+    with pytest.raises(Stop):
+        smac.finetune(trained, out=tmp_path / "broken", progress=stop, **tuning)
+    again = smac.resume(tmp_path / "broken")
+    for name in ("metrics.csv", "seed-1/online.safetensors"):
+        assert (again.directory / name).read_bytes() == (whole.directory / name).read_bytes()
+
+
+def test_a_run_says_how_it_was_called_and_leaves_the_threads_alone(trained, tuning, tmp_path):
+    torch.set_num_threads(2)
+    tuned = smac.finetune(trained.seed(1).offline, "awr", out=tmp_path / "r", seed=7, **tuning)
+    assert torch.get_num_threads() == 2
+    assert tuned.seeds == (7,)
+    start = str(trained.directory / "seed-1/offline.safetensors")
+    assert tuned.config["command_line"].startswith(f"smac.finetune({start!r}, 'awr', seed=7, batch_size=8")
+    with pytest.raises(smac.UserError, match="no such checkpoint; this seed has offline"):
+        _ = trained.seed(0).online
+
+
+def test_a_table_has_the_numbers_of_the_file(trained, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    read = pandas.read_csv(trained.directory / "metrics.csv")
+    for name in read.columns.drop("phase"):
+        np.testing.assert_array_equal(trained.to_frame()[name], read[name])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(smac.UserError, match="pip install pandas"):
+        trained.to_frame()
 
 
 def test_importing_the_package_loads_neither_torch_nor_the_command_line():
