@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape.study.complete import completed
 from smac.errors import UserError
 
 Result = dict[str, Any]
@@ -23,7 +24,7 @@ def read_kind(directory: Path) -> str:
 
 
 def read_result(directory: Path, *kinds: str) -> tuple[Result, dict[str, NDArray[Any]]]:
-    """The contents of `result.json` and `returns.npz`.
+    """The contents of `result.json`, with what its version did not have, and of `returns.npz`.
 
     Raises:
         UserError: a file is missing or unreadable, or the result is of none of `kinds`.
@@ -33,7 +34,9 @@ def read_result(directory: Path, *kinds: str) -> tuple[Result, dict[str, NDArray
         wanted = " or ".join(map(repr, kinds))
         raise UserError(f"{directory / 'result.json'} is of kind {result.get('kind')!r}, not {wanted}.")
     with _readable(directory), np.load(directory / "returns.npz", allow_pickle=False) as archive:
-        return result, {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
+    with damaged(directory):
+        return completed(result, arrays)[0], arrays
 
 
 @contextmanager

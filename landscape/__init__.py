@@ -1,1 +1,61 @@
-"""Reward landscapes between policy checkpoints, with error control."""
+"""Reward landscapes between policy checkpoints, with error control.
+
+`landscape.interpolate`, `trajectory`, `plane`, `project`, `curve`, `align`, `report` and `load` are what a
+program needs; they and what they need, torch above all, are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_FUNCTIONS = ("align", "curve", "interpolate", "plane", "project", "report", "trajectory")
+_RESULTS = ("LandscapeResult", "PathResult", "PlaneResult", "ProjectionResult", "ReportResult", "load")
+_EXPORTS = dict.fromkeys(_FUNCTIONS, "landscape.api") | dict.fromkeys(_RESULTS, "landscape.results")
+_EXPORTS |= {
+    "UserError": "smac.errors",
+    "Adaptive": "landscape.statistics",
+    "FieldOptions": "landscape.fields",
+}
+__all__ = [
+    "Adaptive",
+    "FieldOptions",
+    "LandscapeResult",
+    "PathResult",
+    "PlaneResult",
+    "ProjectionResult",
+    "ReportResult",
+    "UserError",
+    "align",
+    "curve",
+    "interpolate",
+    "load",
+    "plane",
+    "project",
+    "report",
+    "trajectory",
+]
+
+if TYPE_CHECKING:
+    from landscape.api import align, curve, interpolate, plane, project, report, trajectory
+    from landscape.fields import FieldOptions
+    from landscape.results import (
+        LandscapeResult,
+        PathResult,
+        PlaneResult,
+        ProjectionResult,
+        ReportResult,
+        load,
+    )
+    from landscape.statistics import Adaptive
+    from smac.errors import UserError
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

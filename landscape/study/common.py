@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,20 @@ class Study(ABC):
     def arrays(self) -> dict[str, np.ndarray]:
         """Every episode of every point, and where the points are."""
 
+    def contents(self, command: str) -> dict[str, Any]:
+        """What `result.json` holds."""
+        return {"kind": self.kind, "format_version": FORMAT} | self.to_json() | {"command": command}
+
     def write(self, directory: Path, command: str) -> None:
-        """`returns.npz` with every episode's result, then `result.json`, each atomically."""
-        arrays: dict[str, Any] = self.arrays()
-        write_atomically(directory / "returns.npz", lambda path: np.savez_compressed(path, **arrays))
-        about = {"kind": self.kind, "format_version": FORMAT}
-        write_json(directory / "result.json", about | self.to_json() | {"command": command})
+        """`returns.npz` with every episode's result, then `result.json`."""
+        write_files(directory, self.contents(command), self.arrays())
+
+
+def write_files(directory: Path, result: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """`returns.npz`, then `result.json`, each atomically."""
+    every: dict[str, Any] = dict(arrays)
+    write_atomically(directory / "returns.npz", lambda path: np.savez_compressed(path, **every))
+    write_json(directory / "result.json", result)
 
 
 def load_policies(

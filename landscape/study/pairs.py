@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from landscape.statistics import Interval, falls
+from landscape.study.complete import read_files
 from smac.agents import method_label
 from smac.errors import UserError
 from smac.files import read_json
@@ -42,11 +42,13 @@ class Pair:
     episode_seeds: np.ndarray
     complete: int
     """So many first episodes were played at every point, whatever came of them before."""
+    named: str = ""
+    """What the method is called, if not by its algorithms."""
 
     @property
     def method(self) -> str:
-        """Algorithm of the offline checkpoint -> that of the online one."""
-        return " → ".join(label(self.result[end]["algorithm"]) for end in ("from", "to"))
+        """Algorithm of the offline checkpoint -> that of the online one, unless it was given a name."""
+        return self.named or " → ".join(label(self.result[end]["algorithm"]) for end in ("from", "to"))
 
     @property
     def seed(self) -> int | None:
@@ -199,30 +201,39 @@ def _number(folder: str) -> int:
     return int(digits) if digits.isdigit() else -1
 
 
-def read_pair(directory: Path) -> Pair:
-    """A finished result of `interpolate`; UserError that names the file if it is damaged."""
+def read_pair(directory: Path, named: str = "") -> Pair:
+    """A finished result of `interpolate`, whose missing statistics follow from its episodes.
+
+    UserError that names the file if it is damaged.
+    """
+    if not (directory / "returns.npz").exists():
+        _object(directory / "result.json")
+        raise UserError(f"{directory / 'returns.npz'}: no such file; run `landscape interpolate` again")
+    result, arrays, _ = read_files(directory)
+    return pair_of(directory, result, arrays, named)
+
+
+def pair_of(
+    directory: Path, result: Mapping[str, Any], arrays: Mapping[str, np.ndarray], named: str = ""
+) -> Pair:
+    """The pair whose files hold these; UserError that names the file which lacks something."""
     path, archive = directory / "result.json", directory / "returns.npz"
-    result = _object(path)
     analysis = result.get("analysis")
-    analysed = analysis if isinstance(analysis, Mapping) else {}
     absent = [name for name in ("task", "from", "to", "margin", "analysis") if name not in result]
     absent += [
         f"analysis.{name}" for name in NEEDED if not isinstance(analysis, Mapping) or name not in analysis
     ]
-    if absent:
+    if absent or not isinstance(analysis, Mapping):
         raise UserError(f"{path}: lacks {', '.join(absent)}; run `landscape interpolate` again")
-    try:
-        with np.load(archive, allow_pickle=False) as arrays:
-            alphas, returns, seeds = (arrays[name] for name in ("alphas", "returns", "episode_seeds"))
-            statuses = arrays.get("statuses")
-    except FileNotFoundError:
-        raise UserError(f"{archive}: no such file; run `landscape interpolate` again") from None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise UserError(f"{archive}: cannot be read ({error}); run `landscape interpolate` again") from None
+    lost = [name for name in ("alphas", "returns", "episode_seeds") if name not in arrays]
+    if lost:
+        raise UserError(f"{archive}: lacks {', '.join(lost)}; run `landscape interpolate` again")
+    alphas, returns, seeds = (arrays[name] for name in ("alphas", "returns", "episode_seeds"))
     fits = returns.ndim == 2 and returns.shape == (len(alphas), len(seeds))
-    if not (fits and len(analysed["means"]) == len(analysed["band"]) == len(alphas)):
+    if not (fits and len(analysis["means"]) == len(analysis["band"]) == len(alphas)):
         raise UserError(f"{archive}: its arrays do not fit {path}; run `landscape interpolate` again")
-    return Pair(directory, result, alphas, returns, seeds, _complete(analysed, returns, statuses))
+    complete = _complete(analysis, returns, arrays.get("statuses"))
+    return Pair(directory, result, alphas, returns, seeds, complete, named)
 
 
 def _complete(analysis: Mapping[str, Any], returns: np.ndarray, statuses: np.ndarray | None) -> int:

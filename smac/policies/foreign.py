@@ -52,7 +52,7 @@ def load_foreign(path: Path, task: str | None) -> PolicyCheckpoint:
     if not chosen:
         raise UserError(f"{path}: does not say which task it was trained for; name it with --task")
     network = READERS[path.suffix](path, stated)
-    kind, params = _tensors(network)
+    kind, params = tensors_of(network)
     inputs, actions = params["net.hidden.0.weight"].shape[1], len(network.mean[1])
     dims = env_spec(get_task(chosen))
     if (inputs, actions) != (dims.observation_dim, dims.action_dim):
@@ -74,7 +74,7 @@ def load_foreign(path: Path, task: str | None) -> PolicyCheckpoint:
     return PolicyCheckpoint(path, about, spec, params, converted)
 
 
-def _tensors(network: Perceptron) -> tuple[Kind, dict[str, np.ndarray]]:
+def tensors_of(network: Perceptron) -> tuple[Kind, dict[str, np.ndarray]]:
     """Its tensors by our names, and what kind of actor they make."""
     params: dict[str, np.ndarray] = {}
     for i, (weight, bias) in enumerate(network.hidden):

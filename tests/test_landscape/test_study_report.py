@@ -239,8 +239,8 @@ def test_damaged_files_are_named(tmp_path):
     for damage, file in (
         (lambda: (whole / "result.json").write_text(text[:100]), "result.json"),
         (
-            lambda: (whole / "result.json").write_text(text.replace('"V_crossfit"', '"W_crossfit"')),
-            "V_crossfit",
+            lambda: (whole / "result.json").write_text(text.replace('"analysis"', '"analyses"')),
+            "analysis",
         ),
         (lambda: (whole / "returns.npz").write_bytes(b"PK"), "returns.npz"),
         (lambda: (whole / "returns.npz").unlink(), "returns.npz"),

@@ -1,0 +1,317 @@
+"""The studies as functions for programs and notebooks: every option of a command is a keyword, by its name.
+
+Where a policy is asked for, it may be the file of a checkpoint (`run.seed(0).online`), a policy of another
+library's file, or a torch module together with `env=`, the task or the id of its environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from torch import nn
+
+from landscape import study
+from landscape.evaluate import Evaluation, Progress
+from landscape.fields import FieldOptions
+from landscape.results import (
+    LandscapeResult,
+    PathResult,
+    PlaneResult,
+    ProjectionResult,
+    ReportResult,
+    as_pair,
+    report_result,
+    result_of,
+)
+from landscape.statistics import Adaptive
+from landscape.study.pairs import Found, Line, Missing, Pair, look_up, read_pair
+from landscape.study.report import report as compare_pairs
+from landscape.study.runs import Source
+from smac.api import Place, call, check_names
+from smac.errors import UserError
+from smac.policies import PolicyCheckpoint
+from smac.policies.modules import policy_of_module
+
+Policy = Place | PolicyCheckpoint | nn.Module
+
+
+def interpolate(
+    start: Policy,
+    end: Policy,
+    *,
+    env: str | None = None,
+    points: int = 21,
+    extrapolate: float = 0.0,
+    margin: float | None = None,
+    confidence: float = 0.95,
+    move: Sequence[str] = (),
+    hold_at: Literal["from", "to"] = "from",
+    beside: FieldOptions | None = None,
+    adaptive: Adaptive | bool = False,
+    progress: Progress | None = None,
+    **playing: Any,
+) -> PathResult:
+    """The return on the straight line between two policies: is there a valley, and does it ever fall?
+
+    The ends may be torch modules, observations [n, obs] -> mean actions [n, act], with `env="Hopper-v5"`:
+    perceptrons of affine maps with one kind of activation between them, with or without a tanh at the end
+    (`smac.policies.modules`); both must have the same layers. Other networks are refused; there is a line
+    between them, but the evaluator plays many policies as one stack and must know what they compute.
+
+    `playing` says how episodes are played: episodes, seed, stochastic, time_limit, workers, backend, store
+    (a folder of episodes that are not played twice). `progress` is called with episodes done and in all.
+    UserError for whatever the command refuses.
+    """
+    found = study.interpolate(
+        policy(start, env, "start"),
+        policy(end, env, "end"),
+        points=points,
+        extrapolate=extrapolate,
+        margin=margin,
+        confidence=confidence,
+        moving=move,
+        held_at=hold_at,
+        beside=beside or FieldOptions(),
+        adaptive=stages(adaptive),
+        evaluation=evaluation(env, playing),
+        progress=progress,
+    )
+    named = {"env": env} if env else {}
+    written = call("landscape.interpolate", *map(shown, (start, end)), **named, points=points, **playing)
+    return result_of(found, written)
+
+
+def trajectory(
+    checkpoints: Place | Sequence[Policy],
+    *,
+    env: str | None = None,
+    along: Literal["steps", "distance"] = "steps",
+    every: int = 1,
+    margin: float | None = None,
+    confidence: float = 0.95,
+    progress: Progress | None = None,
+    **playing: Any,
+) -> PathResult:
+    """The return along the way that fine-tuning took: of `run.seed(0)`, or of policies in their order."""
+    found = study.trajectory(
+        sources(checkpoints, env),
+        along=along,
+        every=every,
+        margin=margin,
+        confidence=confidence,
+        evaluation=evaluation(env, playing),
+        progress=progress,
+    )
+    return result_of(found, call("landscape.trajectory", shown(checkpoints), **playing))
+
+
+def curve(
+    start: Policy, end: Policy, *, env: str | None = None, progress: Progress | None = None, **options: Any
+) -> PathResult:
+    """Bend a path between two policies to keep the return high: is there any without a valley?
+
+    `options` are those of the curve (kind, bends, align, points, margin, confidence), of the search (steps,
+    pairs, ...) and of playing.
+    """
+    own = ("kind", "bends", "align", "points", "margin", "confidence")
+    given, search, playing = split(options, own, study.Search, Evaluation)
+    found = study.curve(
+        policy(start, env, "start"),
+        policy(end, env, "end"),
+        search=study.Search(**search),
+        evaluation=evaluation(env, playing),
+        progress=progress,
+        **given,
+    )
+    return result_of(found, call("landscape.curve", *map(shown, (start, end)), **options))
+
+
+def align(
+    start: Policy, end: Policy, *, env: str | None = None, progress: Progress | None = None, **options: Any
+) -> PathResult:
+    """The line before and after the hidden units of `end` are brought into the order of those of `start`.
+
+    `options`: rescale, points, margin, confidence, and those of playing.
+    """
+    given, playing = split(options, ("rescale", "points", "margin", "confidence"), Evaluation)
+    found = study.align(
+        policy(start, env, "start"),
+        policy(end, env, "end"),
+        evaluation=evaluation(env, playing),
+        progress=progress,
+        **given,
+    )
+    return result_of(found, call("landscape.align", *map(shown, (start, end)), **options))
+
+
+def plane(
+    through: Sequence[Policy] = (),
+    *,
+    env: str | None = None,
+    trajectory: Place | Sequence[Policy] = (),
+    update: Sequence[Policy] = (),
+    also: Sequence[Policy] = (),
+    beside: FieldOptions | None = None,
+    margin: float | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> PlaneResult:
+    """The return over a plane through three policies, the components of a trajectory, or an update.
+
+    `options` are those of the plane (axes, about, direction_seed, one_d), of the view (nx, ny, x, y) and of
+    playing.
+    """
+    chosen, view, playing = split(
+        options, ("axes", "about", "direction_seed", "one_d"), study.View, Evaluation
+    )
+    given = {"through": through, "trajectory": trajectory, "update": update, "also": also}
+    ways: dict[str, Any] = {name: sources(of, env) for name, of in given.items() if of}
+    found = study.plane(
+        study.Choice(**ways, **chosen),
+        view=study.View(**view),
+        margin=margin,
+        beside=beside or FieldOptions(),
+        evaluation=evaluation(env, playing),
+        progress=progress,
+    )
+    told = {name: shown(of) for name, of in given.items() if of}
+    return result_of(found, call("landscape.plane", **told, **options))
+
+
+def project(
+    runs: Sequence[Place],
+    *,
+    by: str = "tsne",
+    perplexity: float | None = None,
+    embedding_seed: int = 0,
+    every: int = 1,
+    progress: Progress | None = None,
+    **playing: Any,
+) -> ProjectionResult:
+    """The checkpoints of many fine-tuning runs (`run.seed(0)`, ...) in two dimensions, with their returns."""
+    found = study.project(
+        [Path(run) for run in runs],
+        by=by,
+        perplexity=perplexity,
+        embedding_seed=embedding_seed,
+        every=every,
+        evaluation=evaluation(None, playing),
+        progress=progress,
+    )
+    return result_of(found, call("landscape.project", shown(runs), by=by, **playing))
+
+
+def report(
+    methods: Mapping[str, Iterable[Place | PathResult]] | Iterable[Place | PathResult],
+    *,
+    points: int = 21,
+    margin: float | None = None,
+    confidence: float = 0.95,
+    adaptive: Adaptive | bool = False,
+    progress: Progress | None = None,
+    **playing: Any,
+) -> ReportResult:
+    """How well offline and online checkpoints are connected, over training seeds and methods.
+
+    `methods` are named lists of runs, of results (`landscape.interpolate`) and of their directories; without
+    names a method is called by its algorithms. Runs of `smac.finetune` are interpolated first, seed by seed,
+    with `points` and the options of playing; the report's `save` writes these lines, too.
+    """
+    named = methods if isinstance(methods, Mapping) else {"": methods}
+    played = evaluation(None, playing)
+    plan = stages(adaptive)
+    pairs: list[Pair] = []
+    found = Found()
+    lines: dict[str, PathResult] = {}
+
+    def interpolated(line: Line, method: str) -> Pair:
+        result = study.interpolate(
+            line.start,
+            line.end,
+            points=points,
+            margin=margin,
+            confidence=confidence,
+            adaptive=plan,
+            evaluation=played,
+            progress=progress,
+        )
+        written = call("landscape.interpolate", str(line.start), str(line.end), points=points, **playing)
+        return in_memory(result_of(result, written), f"{line.run.name}-seed-{line.seed}", method)
+
+    def in_memory(line: PathResult, name: str, method: str) -> Pair:
+        own = name if name not in lines else f"{name}-{len(lines) + 1}"
+        lines[own] = line
+        return as_pair(line, Path("pairs") / own, method)
+
+    for method, members in named.items():
+        for one in members:
+            if isinstance(one, PathResult):
+                pairs.append(in_memory(one, f"line-{len(lines) + 1}", method))
+                continue
+            there = look_up([Path(one)])
+            pairs += [read_pair(pair.directory, method) for pair in there.pairs]
+            found.beside += there.beside
+            found.missing += there.missing
+            for line in there.lines:
+                try:
+                    pairs.append(interpolated(line, method))
+                except study.Incomplete:
+                    raise
+                except UserError as error:
+                    found.missing.append(Missing(str(line.run / f"seed-{line.seed}"), str(error)))
+    compared = compare_pairs(pairs, beside=found.beside, missing=found.missing, seed=played.seed)
+    told = {name: [shown(one) for one in of] for name, of in named.items()} if named is methods else []
+    return report_result(compared, call("landscape.report", told, points=points, **playing), lines)
+
+
+# ---- what these are made of --------------------------------------------------------------------------------
+
+
+def policy(given: Policy, env: str | None, name: str) -> Path | PolicyCheckpoint:
+    """What the studies take: a file, or a policy in memory."""
+    if isinstance(given, nn.Module):
+        return policy_of_module(given, env, name)
+    return given if isinstance(given, PolicyCheckpoint) else Path(given)
+
+
+def sources(given: Place | Sequence[Policy], env: str | None) -> list[Source]:
+    """Policies in their order, or the folder of a run's seed."""
+    if isinstance(given, str | os.PathLike):
+        return [Path(given)]
+    return [policy(one, env, f"policy {k}") for k, one in enumerate(given)]
+
+
+def evaluation(env: str | None, playing: Mapping[str, Any]) -> Evaluation:
+    """How episodes are played; UserError for an option that there is none of."""
+    check_names(playing, [f.name for f in fields(Evaluation)], "a landscape")
+    kinds = get_type_hints(Evaluation)
+    given: dict[str, Any] = {"task": env} if env else {}
+    for name, value in playing.items():
+        given[name] = Path(value) if value is not None and Path in get_args(kinds[name]) else value
+    return Evaluation(**given)
+
+
+def stages(adaptive: Adaptive | bool) -> Adaptive | None:
+    if isinstance(adaptive, Adaptive):
+        return adaptive
+    return Adaptive() if adaptive else None
+
+
+def split(options: Mapping[str, Any], own: Sequence[str], *kinds: type) -> list[dict[str, Any]]:
+    """Options by whose they are: the function's own, and the fields of every kind; UserError for others."""
+    groups = [list(own), *([f.name for f in fields(kind)] for kind in kinds)]
+    check_names(options, [name for group in groups for name in group], "this landscape")
+    return [{name: options[name] for name in group if name in options} for group in groups]
+
+
+def shown(given: Any) -> Any:
+    """An argument as a file tells it: paths as text, what is in memory by its kind."""
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    if isinstance(given, LandscapeResult | nn.Module | PolicyCheckpoint):
+        return f"<{type(given).__name__}>"
+    return [shown(one) for one in given]
