@@ -291,7 +291,7 @@ class ReportResult(LandscapeResult):
         names = ("method", "seed", "verdict", "monotone", "V_crossfit", "offline_return", "online_return")
         return [
             {name: pair[name] for name in names}
-            | {f"{what}_{name}": pair[what][name] for what in ("V", "DD") for name in pair[what]}
+            | {f"{what}_{name}": x for what in ("V", "DD") for name, x in vars(bounded(pair[what])).items()}
             for pair in self.result["pairs"]
         ]
 
