@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from torch import nn
 
@@ -31,12 +31,13 @@ from landscape.statistics import Adaptive
 from landscape.study.pairs import Found, Line, Missing, Pair, look_up, read_pair
 from landscape.study.report import report as compare_pairs
 from landscape.study.runs import Source
-from smac.api import Place, call, check_names
+from smac.api import Place, call, check_names, held
 from smac.errors import UserError
 from smac.policies import PolicyCheckpoint
 from smac.policies.modules import policy_of_module
 
 Policy = Place | PolicyCheckpoint | nn.Module
+Members = Place | PathResult | Iterable[Place | PathResult]
 
 
 def interpolate(
@@ -206,7 +207,7 @@ def project(
 
 
 def report(
-    methods: Mapping[str, Iterable[Place | PathResult]] | Iterable[Place | PathResult],
+    methods: Mapping[str, Members] | Members,
     *,
     points: int = 21,
     margin: float | None = None,
@@ -217,11 +218,12 @@ def report(
 ) -> ReportResult:
     """How well offline and online checkpoints are connected, over training seeds and methods.
 
-    `methods` are named lists of runs, of results (`landscape.interpolate`) and of their directories; without
+    `methods` are named runs, results (`landscape.interpolate`) and their directories, one or many; without
     names a method is called by its algorithms. Runs of `smac.finetune` are interpolated first, seed by seed,
     with `points` and the options of playing; the report's `save` writes these lines, too.
     """
-    named = methods if isinstance(methods, Mapping) else {"": methods}
+    given = methods if isinstance(methods, Mapping) else {"": methods}
+    named = {name: members(of) for name, of in given.items()}
     played = evaluation(None, playing)
     plan = stages(adaptive)
     pairs: list[Pair] = []
@@ -247,8 +249,8 @@ def report(
         lines[own] = line
         return as_pair(line, Path("pairs") / own, method)
 
-    for method, members in named.items():
-        for one in members:
+    for method, ones in named.items():
+        for one in ones:
             if isinstance(one, PathResult):
                 pairs.append(in_memory(one, f"line-{len(lines) + 1}", method))
                 continue
@@ -264,7 +266,9 @@ def report(
                 except UserError as error:
                     found.missing.append(Missing(str(line.run / f"seed-{line.seed}"), str(error)))
     compared = compare_pairs(pairs, beside=found.beside, missing=found.missing, seed=played.seed)
-    told = {name: [shown(one) for one in of] for name, of in named.items()} if named is methods else []
+    told = (
+        {name: shown(of) for name, of in named.items()} if isinstance(methods, Mapping) else shown(named[""])
+    )
     return report_result(compared, call("landscape.report", told, points=points, **playing), lines)
 
 
@@ -275,7 +279,16 @@ def policy(given: Policy, env: str | None, name: str) -> Path | PolicyCheckpoint
     """What the studies take: a file, or a policy in memory."""
     if isinstance(given, nn.Module):
         return policy_of_module(given, env, name)
-    return given if isinstance(given, PolicyCheckpoint) else Path(given)
+    if isinstance(given, PolicyCheckpoint):
+        return given
+    if not isinstance(given, str | os.PathLike):
+        raise UserError(f"{name}: a policy is a file or a torch module, got {type(given).__name__}")
+    return Path(given)
+
+
+def members(given: Members) -> list[Place | PathResult]:
+    """One or many, as a list."""
+    return [given] if isinstance(given, str | os.PathLike | PathResult) else list(given)
 
 
 def sources(given: Place | Sequence[Policy], env: str | None) -> list[Source]:
@@ -289,10 +302,8 @@ def evaluation(env: str | None, playing: Mapping[str, Any]) -> Evaluation:
     """How episodes are played; UserError for an option that there is none of."""
     check_names(playing, [f.name for f in fields(Evaluation)], "a landscape")
     kinds = get_type_hints(Evaluation)
-    given: dict[str, Any] = {"task": env} if env else {}
-    for name, value in playing.items():
-        given[name] = Path(value) if value is not None and Path in get_args(kinds[name]) else value
-    return Evaluation(**given)
+    named: dict[str, Any] = {"task": env} if env else {}
+    return Evaluation(**named | {name: held(value, kinds[name], name) for name, value in playing.items()})
 
 
 def stages(adaptive: Adaptive | bool) -> Adaptive | None:

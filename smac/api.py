@@ -17,8 +17,10 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import torch
 
 from smac.agents import OFFLINE, ONLINE, agent_class, default_config, method_label
@@ -300,15 +302,47 @@ def check_names(given: Iterable[str], known: Collection[str], what: str) -> None
 
 
 def _typed(kind: type, options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Values as the fields of `kind` hold them: lists are tuples, and what names a path is one."""
+    """Values as the fields of `kind` hold them; UserError for one that a field cannot hold."""
     kinds = get_type_hints(kind)
+    return {name: held(options[name], kinds[name], name) for name in names}
 
-    def of(value: Any, hint: Any) -> Any:
-        if isinstance(value, list):
-            return tuple(value)
-        return Path(value) if value is not None and Path in (hint, *get_args(hint)) else value
 
-    return {name: of(options[name], kinds[name]) for name in names}
+def held(value: Any, kind: Any, name: str) -> Any:
+    """A value as an option of this type holds it: tuples, paths, and plain numbers for NumPy's.
+
+    UserError if it is of another type.
+    """
+    plain = value.item() if isinstance(value, np.generic) else value
+    plain = tuple(plain) if isinstance(plain, list) else plain
+    if isinstance(plain, str | os.PathLike) and Path in (kind, *get_args(kind)):
+        return Path(plain)
+    if not fits(plain, kind):
+        raise UserError(f"{name} takes {words(kind)}, got {value!r}")
+    return plain
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type, as far as options have types."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return value in inner
+    if origin is tuple:
+        return isinstance(value, tuple) and all(fits(one, inner[0]) for one in value)
+    if inner:
+        return any(fits(value, one) for one in inner)
+    if kind in (int, float) and isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def words(kind: Any) -> str:
+    """A type as a person reads it."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin is tuple:
+        return f"a sequence of {words(inner[0])}"
+    return " or ".join(map(words, inner)) if inner else "None" if kind is NoneType else kind.__name__
 
 
 def call(function: str, *arguments: Any, **options: Any) -> str:
@@ -318,7 +352,8 @@ def call(function: str, *arguments: Any, **options: Any) -> str:
 
 
 def _word(value: Any) -> str:
-    return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    plain = value.item() if isinstance(value, np.generic) else value
+    return repr(os.fspath(plain) if isinstance(plain, os.PathLike) else plain)
 
 
 def frame(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> pandas.DataFrame:

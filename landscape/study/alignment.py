@@ -37,7 +37,7 @@ from smac.tasks import Task, get_task
 STATES_FROM = 2  # episodes of each policy in whose states the function is checked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AlignmentStudy(Study):
     """Returns on the line to a policy as it was trained, and to the same policy with aligned hidden units."""
 

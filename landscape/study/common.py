@@ -57,6 +57,14 @@ class Study(ABC):
 
     kind: str  # the verb
 
+    @property
+    @abstractmethod
+    def sentence(self) -> str:
+        """What was found, in words and numbers."""
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}: {self.sentence}>"
+
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Everything but the episodes, as plain values."""

@@ -38,7 +38,7 @@ from smac.tasks import Task, get_task
 KINDS: dict[str, Literal["bezier", "polygonal"]] = {"bezier": "bezier", "chain": "polygonal"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CurveStudy(Study):
     """Returns along a curve that was bent to keep them high, beside those on the straight line.
 

@@ -41,7 +41,7 @@ from smac.rollout import Rollouts
 from smac.tasks import Task, get_task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Interpolation(Study):
     """Returns on the straight line between two policies, and what they say.
 

@@ -34,7 +34,7 @@ from smac.tasks import Task, get_task
 CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PlaneStudy(Study):
     """Returns on a grid over a plane, and of every checkpoint itself on the same episodes.
 

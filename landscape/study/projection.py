@@ -73,7 +73,7 @@ class Track:
     """Environment steps of fine-tuning."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ProjectionStudy(Study):
     """Trajectories in two dimensions; row k of everything is point k, one per different actor."""
 

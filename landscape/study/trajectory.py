@@ -74,7 +74,7 @@ class Path:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trajectory(Study):
     """Returns of the checkpoints of a training run, in their order.
 

@@ -110,7 +110,9 @@ class Task:
     def margin(self) -> float:
         """Smallest difference of returns that matters: 5 % of the way from random to expert."""
         if self.random_return is None or self.expert_return is None:
-            raise UserError(f"task {self.name} has no reference returns, so the margin must be stated")
+            raise UserError(
+                f"task {self.name} has no reference returns, so the margin must be stated (--margin)"
+            )
         return 0.05 * (self.expert_return - self.random_return)
 
     def score(

@@ -16,6 +16,7 @@ import landscape
 import smac
 from analysis_cli import landscape as command
 from figures.line import draw_line
+from landscape import study
 from landscape.study.complete import STATISTICS
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
@@ -111,6 +112,8 @@ def test_a_result_shows_itself_in_few_words(line):
     text = repr(line)
     assert text.startswith(f"<interpolate on {TASK}: offline SAC to online SAC, {line.verdict}, depth ")
     assert len(text) < 220
+    found = study.interpolate(line.result["from"]["path"], line.result["to"]["path"], points=3)
+    assert repr(found) == f"<interpolate: {found.sentence}>"
     shown = line._repr_html_()
     assert line.verdict in shown
     assert "data:image/svg+xml" in shown
@@ -147,7 +150,7 @@ def test_a_statistic_that_a_file_lacks_is_that_of_its_episodes(line, tmp_path, l
     assert set(again.recomputed) == set(lost)
     assert again.analysis == line.analysis
     assert len(draw_line(tmp_path / "old")) == 3
-    found = landscape.report([tmp_path / "old"])
+    found = landscape.report(tmp_path / "old")
     assert found.result["pairs"][0]["V"] == line.analysis["V"]
 
 
@@ -302,6 +305,10 @@ def test_an_option_that_there_is_none_of_is_refused(tuned):
     seed = tuned.seed(0)
     with pytest.raises(UserError, match=r"no option 'episode' of a landscape; did you mean episodes"):
         landscape.interpolate(seed.offline, seed.online, episode=3)
+    with pytest.raises(UserError, match="episodes takes int, got '3'"):
+        landscape.interpolate(seed.offline, seed.online, episodes="3")
+    with pytest.raises(UserError, match="start: a policy is a file or a torch module, got NoneType"):
+        landscape.interpolate(None, seed.online)
     with pytest.raises(UserError, match="no option 'nz'"):
         landscape.plane([seed.offline, seed.online], nz=3)
 

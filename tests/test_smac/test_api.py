@@ -117,6 +117,19 @@ def test_the_picture_of_a_run_has_its_curves(trained):
         (lambda d, o: smac.pretrain("pointmaze-umaze", "iql", variant="x", out=o), "iql has none"),
         (lambda d, o: smac.pretrain("pointmaze-umaze", "iql", out=o, agent=1), "no option 'agent'"),
         (lambda d, o: smac.finetune(o / "missing", out=o), "no such"),
+        (
+            lambda d, o: smac.pretrain("pointmaze-umaze", "iql", out=o, steps="many"),
+            "steps takes int, got 'many'",
+        ),
+        (
+            lambda d, o: smac.pretrain("pointmaze-umaze", "iql", out=o, activation="gelu"),
+            "activation takes 'silu' or 'relu' or 'tanh', got 'gelu'",
+        ),
+        (
+            lambda d, o: smac.pretrain("pointmaze-umaze", "iql", out=o, hidden=8),
+            "hidden takes a sequence of int, got 8",
+        ),
+        (lambda d, o: smac.pretrain("pointmaze-umaze", "iql", out=o, seeds=True), "seeds takes int"),
         (lambda d, o: smac.load(o / "missing"), "no such run directory"),
     ],
 )
@@ -157,7 +170,9 @@ def test_an_interrupted_run_goes_on_as_if_it_never_stopped(trained, tuning, tmp_
 
 def test_a_run_says_how_it_was_called_and_leaves_the_threads_alone(trained, tuning, tmp_path):
     torch.set_num_threads(2)
-    tuned = smac.finetune(trained.seed(1).offline, "awr", out=tmp_path / "r", seed=7, **tuning)
+    seed = np.int64(7)
+    tuned = smac.finetune(trained.seed(1).offline, "awr", out=tmp_path / "r", seed=seed, **tuning)
+    assert tuned.config["seed"] == 7
     assert torch.get_num_threads() == 2
     assert tuned.seeds == (7,)
     start = str(trained.directory / "seed-1/offline.safetensors")
