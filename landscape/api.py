@@ -7,8 +7,9 @@ library's file, or a torch module together with `env=`, the task or the id of it
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -28,7 +29,7 @@ from landscape.results import (
     result_of,
 )
 from landscape.statistics import Adaptive
-from landscape.study.pairs import Found, Line, Missing, Pair, look_up, read_pair
+from landscape.study.pairs import Found, Line, Missing, look_up
 from landscape.study.report import report as compare_pairs
 from landscape.study.runs import Source
 from smac.api import Place, call, check_names, held
@@ -81,9 +82,9 @@ def interpolate(
         evaluation=evaluation(env, playing),
         progress=progress,
     )
-    named = {"env": env} if env else {}
-    written = call("landscape.interpolate", *map(shown, (start, end)), **named, points=points, **playing)
-    return result_of(found, written)
+    asked: dict[str, Any] = {"env": env, "points": points, "extrapolate": extrapolate, "margin": margin}
+    asked |= {"confidence": confidence, "move": move, "hold_at": hold_at, "beside": beside}
+    return result_of(found, written(interpolate, start, end, **asked, adaptive=adaptive, **playing))
 
 
 def trajectory(
@@ -107,7 +108,8 @@ def trajectory(
         evaluation=evaluation(env, playing),
         progress=progress,
     )
-    return result_of(found, call("landscape.trajectory", shown(checkpoints), **playing))
+    asked = {"env": env, "along": along, "every": every, "margin": margin, "confidence": confidence}
+    return result_of(found, written(trajectory, checkpoints, **asked, **playing))
 
 
 def curve(
@@ -128,7 +130,7 @@ def curve(
         progress=progress,
         **given,
     )
-    return result_of(found, call("landscape.curve", *map(shown, (start, end)), **options))
+    return result_of(found, written(curve, start, end, env=env, **options))
 
 
 def align(
@@ -146,7 +148,7 @@ def align(
         progress=progress,
         **given,
     )
-    return result_of(found, call("landscape.align", *map(shown, (start, end)), **options))
+    return result_of(found, written(align, start, end, env=env, **options))
 
 
 def plane(
@@ -179,8 +181,8 @@ def plane(
         evaluation=evaluation(env, playing),
         progress=progress,
     )
-    told = {name: shown(of) for name, of in given.items() if of}
-    return result_of(found, call("landscape.plane", **told, **options))
+    asked = {"env": env, "beside": beside, "margin": margin}
+    return result_of(found, written(plane, **given, **asked, **options))
 
 
 def project(
@@ -203,7 +205,8 @@ def project(
         evaluation=evaluation(None, playing),
         progress=progress,
     )
-    return result_of(found, call("landscape.project", shown(runs), by=by, **playing))
+    asked = {"by": by, "perplexity": perplexity, "embedding_seed": embedding_seed, "every": every}
+    return result_of(found, written(project, runs, **asked, **playing))
 
 
 def report(
@@ -224,52 +227,49 @@ def report(
     """
     given = methods if isinstance(methods, Mapping) else {"": methods}
     named = {name: members(of) for name, of in given.items()}
-    played = evaluation(None, playing)
-    plan = stages(adaptive)
-    pairs: list[Pair] = []
-    found = Found()
-    lines: dict[str, PathResult] = {}
-
-    def interpolated(line: Line, method: str) -> Pair:
-        result = study.interpolate(
-            line.start,
-            line.end,
-            points=points,
-            margin=margin,
-            confidence=confidence,
-            adaptive=plan,
-            evaluation=played,
-            progress=progress,
-        )
-        written = call("landscape.interpolate", str(line.start), str(line.end), points=points, **playing)
-        return in_memory(result_of(result, written), f"{line.run.name}-seed-{line.seed}", method)
-
-    def in_memory(line: PathResult, name: str, method: str) -> Pair:
-        own = name if name not in lines else f"{name}-{len(lines) + 1}"
-        lines[own] = line
-        return as_pair(line, Path("pairs") / own, method)
-
+    seed = evaluation(None, playing).seed
+    asked: dict[str, Any] = {"points": points, "margin": margin, "confidence": confidence}
+    asked |= {"adaptive": adaptive, **playing}
+    gathered = Gathered(lambda line: interpolate(line.start, line.end, progress=progress, **asked))
     for method, ones in named.items():
         for one in ones:
-            if isinstance(one, PathResult):
-                pairs.append(in_memory(one, f"line-{len(lines) + 1}", method))
-                continue
-            there = look_up([Path(one)])
-            pairs += [read_pair(pair.directory, method) for pair in there.pairs]
-            found.beside += there.beside
-            found.missing += there.missing
-            for line in there.lines:
-                try:
-                    pairs.append(interpolated(line, method))
-                except study.Incomplete:
-                    raise
-                except UserError as error:
-                    found.missing.append(Missing(str(line.run / f"seed-{line.seed}"), str(error)))
-    compared = compare_pairs(pairs, beside=found.beside, missing=found.missing, seed=played.seed)
-    told = (
-        {name: shown(of) for name, of in named.items()} if isinstance(methods, Mapping) else shown(named[""])
-    )
-    return report_result(compared, call("landscape.report", told, points=points, **playing), lines)
+            gathered.add(one, method)
+    found = gathered.found
+    compared = compare_pairs(found.pairs, beside=found.beside, missing=found.missing, seed=seed)
+    told = named if isinstance(methods, Mapping) else named[""]
+    return report_result(compared, written(report, told, **asked), gathered.lines)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a report is made of: pairs on disk, pairs handed over, and pairs played for it."""
+
+    play: Callable[[Line], PathResult]
+    found: Found = field(default_factory=Found)
+    lines: dict[str, PathResult] = field(default_factory=dict)
+    """Those that are not on disk, by the folder that `save` will give them."""
+
+    def add(self, one: Place | PathResult, method: str) -> None:
+        """A result, its directory, or a run, whose seeds are played; what failed is told, not dropped."""
+        if isinstance(one, PathResult):
+            self._keep(one, f"line-{len(self.lines) + 1}", method)
+            return
+        there = look_up([Path(one)])
+        self.found.pairs += [replace(pair, named=method) for pair in there.pairs]
+        self.found.beside += there.beside
+        self.found.missing += there.missing
+        for line in there.lines:
+            try:
+                self._keep(self.play(line), f"{line.run.name}-seed-{line.seed}", method)
+            except study.Incomplete:
+                raise
+            except UserError as error:
+                self.found.missing.append(Missing(str(line.run / f"seed-{line.seed}"), str(error)))
+
+    def _keep(self, line: PathResult, name: str, method: str) -> None:
+        own = name if name not in self.lines else f"{name}-{len(self.lines) + 1}"
+        self.lines[own] = line
+        self.found.pairs.append(as_pair(line, Path("pairs") / own, method))
 
 
 # ---- what these are made of --------------------------------------------------------------------------------
@@ -319,10 +319,19 @@ def split(options: Mapping[str, Any], own: Sequence[str], *kinds: type) -> list[
     return [{name: options[name] for name in group if name in options} for group in groups]
 
 
+def written(function: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+    """The call that a file says it was made by: whatever is not as it is by default."""
+    defaults = {name: one.default for name, one in signature(function).parameters.items()}
+    given = {name: shown(value) for name, value in options.items() if value != defaults.get(name, MISSING)}
+    return call(f"landscape.{function.__name__}", *map(shown, arguments), **given)
+
+
 def shown(given: Any) -> Any:
     """An argument as a file tells it: paths as text, what is in memory by its kind."""
-    if isinstance(given, str | os.PathLike):
+    if isinstance(given, os.PathLike):
         return os.fspath(given)
     if isinstance(given, LandscapeResult | nn.Module | PolicyCheckpoint):
         return f"<{type(given).__name__}>"
-    return [shown(one) for one in given]
+    if isinstance(given, Mapping):
+        return {name: shown(one) for name, one in given.items()}
+    return [shown(one) for one in given] if isinstance(given, list | tuple) else given

@@ -201,7 +201,7 @@ def _number(folder: str) -> int:
     return int(digits) if digits.isdigit() else -1
 
 
-def read_pair(directory: Path, named: str = "") -> Pair:
+def read_pair(directory: Path) -> Pair:
     """A finished result of `interpolate`, whose missing statistics follow from its episodes.
 
     UserError that names the file if it is damaged.
@@ -210,7 +210,7 @@ def read_pair(directory: Path, named: str = "") -> Pair:
         _object(directory / "result.json")
         raise UserError(f"{directory / 'returns.npz'}: no such file; run `landscape interpolate` again")
     result, arrays, _ = read_files(directory)
-    return pair_of(directory, result, arrays, named)
+    return pair_of(directory, result, arrays)
 
 
 def pair_of(

@@ -170,7 +170,10 @@ def test_the_line_behind_another_is_made_complete_too(tuned, tmp_path):
 def test_an_adaptive_result_is_completed_from_its_first_stage(tuned, tmp_path):
     seed = tuned.seed(0)
     plan = landscape.Adaptive(first=4, most=8)
-    line = landscape.interpolate(seed.offline, seed.online, points=5, adaptive=plan)
+    line = landscape.interpolate(seed.offline, seed.online, points=5, adaptive=plan, confidence=0.9)
+    assert line.result["command"].endswith(
+        "points=5, confidence=0.9, adaptive=Adaptive(first=4, most=8, growth=2.0))"
+    )
     line.save(tmp_path / "old")
     path = tmp_path / "old" / "result.json"
     result = read_json(path)
