@@ -35,7 +35,7 @@ from landscape.study.runs import Source
 from smac.api import Place, call, check_names, held
 from smac.errors import UserError
 from smac.policies import PolicyCheckpoint
-from smac.policies.modules import policy_of_module
+from smac.policies.perceptrons import policy_of_module
 
 Policy = Place | PolicyCheckpoint | nn.Module
 Members = Place | PathResult | Iterable[Place | PathResult]
@@ -61,7 +61,7 @@ def interpolate(
 
     The ends may be torch modules, observations [n, obs] -> mean actions [n, act], with `env="Hopper-v5"`:
     perceptrons of affine maps with one kind of activation between them, with or without a tanh at the end
-    (`smac.policies.modules`); both must have the same layers. Other networks are refused; there is a line
+    (`smac.policies.perceptrons`); both must have the same layers. Other networks are refused; there is a line
     between them, but the evaluator plays many policies as one stack and must know what they compute.
 
     `playing` says how episodes are played: episodes, seed, stochastic, time_limit, workers, backend, store
@@ -278,7 +278,9 @@ class Gathered:
 def policy(given: Policy, env: str | None, name: str) -> Path | PolicyCheckpoint:
     """What the studies take: a file, or a policy in memory."""
     if isinstance(given, nn.Module):
-        return policy_of_module(given, env, name)
+        if env is None:
+            raise UserError(f"{name}: a module does not say which task it is for; name it with env=")
+        return policy_of_module(given, env, name=name)
     if isinstance(given, PolicyCheckpoint):
         return given
     if not isinstance(given, str | os.PathLike):

@@ -6,6 +6,7 @@
 | `checkpoints` | a policy with where it comes from, and policies of one kind |
 | `files` | reading and writing them |
 | `foreign` | policies of other libraries |
+| `perceptrons` | torch modules, as far as they are perceptrons |
 | `normalisers` | what they do to observations, folded into the first layer |
 | `acting` | policies that act on one observation, as collecting plays them |
 """

@@ -22,7 +22,7 @@ PROBES = 64  # observations on which the module and what was read of it must agr
 TOLERANCE = 1e-5
 
 
-def policy_of_module(module: nn.Module, task: str | None, name: str = "module") -> PolicyCheckpoint:
+def policy_of_module(module: nn.Module, task: str, name: str = "module") -> PolicyCheckpoint:
     """The policy observation -> mean action that a module computes in the task's environment.
 
     What it takes: affine maps (`nn.Linear` with bias) with one and the same activation of SiLU, ReLU and
@@ -30,8 +30,6 @@ def policy_of_module(module: nn.Module, task: str | None, name: str = "module") 
     nothing, and then the action is cut off at its limits. The module is called
     on random observations, and must give the actions that its layers say. UserError for anything else.
     """
-    if task is None:
-        raise UserError(f"{name}: a module does not say which task it is for; name it with env=")
     network = perceptron_of(module, name)
     kind, params = tensors_of(network)
     dims = env_spec(get_task(task))
