@@ -133,7 +133,12 @@ def align(
         check_complete(rollouts, evaluation)
     raw_report, report = (
         analyse_path(
-            rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+            rollouts.returns,
+            alphas,
+            margin=allowed.delta,
+            failure=allowed.failure,
+            confidence=confidence,
+            seed=evaluation.seed,
         )
         for rollouts in played
     )

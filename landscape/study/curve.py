@@ -160,7 +160,12 @@ def curve(
     check_complete(rollouts, evaluation)
     report, straight_report = (
         analyse_path(
-            played.returns, positions, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+            played.returns,
+            positions,
+            margin=allowed.delta,
+            failure=allowed.failure,
+            confidence=confidence,
+            seed=evaluation.seed,
         )
         for played in (rollouts, straight)
     )

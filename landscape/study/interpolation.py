@@ -144,15 +144,18 @@ def interpolate(
             return line(ends[0], ends[1], alphas[list(rows)])
 
         stages = Stages(a.spec, task, some, len(alphas), evaluation, progress)
-        rollouts, report = evaluate_stages(
-            stages, alphas, adaptive, margin=allowed.delta, confidence=confidence
-        )
+        rollouts, report = evaluate_stages(stages, alphas, adaptive, allowed, confidence=confidence)
     else:
         path = line(ends[0], ends[1], alphas)
         rollouts = evaluate(a.spec, task, path, len(alphas), evaluation, progress=progress)
         check_complete(rollouts, evaluation)
         report = analyse_path(
-            rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+            rollouts.returns,
+            alphas,
+            margin=allowed.delta,
+            failure=allowed.failure,
+            confidence=confidence,
+            seed=evaluation.seed,
         )
     measured = measurement.of(line(ends[0], ends[1], alphas), len(alphas))
     return Interpolation(task, a, b, alphas, evaluation, rollouts, report, allowed, tuple(moving), measured)

@@ -27,7 +27,7 @@ from landscape.statistics import (
     profile,
     relative_depth,
 )
-from landscape.study.common import FORMAT
+from landscape.study.common import FORMAT, score_range
 from landscape.study.findings import MONOTONES, VERDICTS, flags_of, headline
 from landscape.study.pairs import Beside, Missing, Pair
 from smac.errors import UserError
@@ -182,6 +182,7 @@ class ConnectivityReport:
             "band": analysis["band"],
             "episodes": analysis.get("episodes", [pair.returns.shape[1]] * len(pair.alphas)),
             "episodes_dropped": analysis.get("episodes_dropped", 0),
+            "excluded_failure_rate": pair.excluded,
             "adaptive": pair.adaptive,
             "beside": [
                 {
@@ -335,6 +336,7 @@ def _mean_path(pairs: Sequence[Pair]) -> tuple[MethodReport | None, str]:
             R,
             first.alphas,
             margin=first.result["margin"]["delta"],
+            failure=score_range(get_task(first.result["task"])),
             confidence=float(analysis.get("confidence", 0.95)),
             seed=int(analysis.get("seed", 0)),
         )

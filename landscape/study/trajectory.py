@@ -187,7 +187,12 @@ def trajectory(
     rollouts = evaluate(policies[0].spec, task, points, len(policies), evaluation, progress=progress)
     check_complete(rollouts, evaluation)
     report = analyse_path(
-        rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+        rollouts.returns,
+        alphas,
+        margin=allowed.delta,
+        failure=allowed.failure,
+        confidence=confidence,
+        seed=evaluation.seed,
     )
     return Trajectory(
         task,
