@@ -152,7 +152,7 @@ def markdown(report: Report) -> str:
         "Training seeds by two verdicts, each against the margin: whether the return falls below the lower "
         "of its two ends, and whether it ever falls on the way from offline to online; if not, the two are "
         "linearly connected in the paper's sense. The mean path is judged over training seeds. "
-        "IQM of the cross-fitted valley depth V and of the drawdown DD over training seeds, "
+        "IQM of the cross-fitted valley depth V and drawdown DD over training seeds, "
         f"{unit_text(report)}; brackets: {percent} stratified bootstrap over seeds, none below five seeds "
         "or where all seeds agree.",
         "## Pairs",

@@ -28,6 +28,7 @@ from landscape.statistics.adaptive import Adaptive, AdaptiveReport, Stage, analy
 from landscape.statistics.cliffs import Cliff, cliff
 from landscape.statistics.comparison import (
     Improvement,
+    agreed,
     compare,
     holm,
     improvement,
@@ -86,6 +87,7 @@ __all__ = [
     "SuccessOrFailure",
     "Truth",
     "aggregate",
+    "agreed",
     "analyse_path",
     "analyse_seeds",
     "analyse_stages",

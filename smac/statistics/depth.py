@@ -142,3 +142,22 @@ def depth_interval(
     estimate = max(0.0, float(family.peak(family.contrasts @ R.mean(axis=1))))
     low = min(estimate, max(0.0, crossfit_lower(R, candidates, level, rng)))
     return Interval(estimate, low, max(estimate, upper(R, family, failure, level, weights)))
+
+
+def crossfit_falls(R: Array, rng: np.random.Generator, splits: int = SPLITS) -> Array:
+    """Largest fall to a later point, found on one half of the episodes and measured on the other.
+
+    R [..., points, episodes] -> [...]; the same halvings for all leading axes. Its mean is 0 on a flat truth,
+    below 0 on a rising one where noise hides that it rises, and too small where noise hides the bottom; so
+    single values are negative, too. nan with one episode.
+    """
+    episodes = R.shape[-1]
+    if episodes < 2:
+        return np.full(R.shape[:-2], np.nan)
+    means = R @ halvings(episodes, splits, rng).T
+    t = np.argmax(np.maximum.accumulate(means, axis=-2) - means, axis=-2, keepdims=True)
+    earlier = np.arange(R.shape[-2])[:, None] <= t
+    s = np.argmax(np.where(earlier, means, -np.inf), axis=-2, keepdims=True)
+    other = np.roll(means, splits, axis=-1)
+    falls = np.take_along_axis(other, s, axis=-2) - np.take_along_axis(other, t, axis=-2)
+    return np.asarray(falls.mean(axis=(-2, -1)))
