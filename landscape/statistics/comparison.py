@@ -31,6 +31,8 @@ class Improvement(Result):
     confidence: float
     draws: int
     seed: int
+    seeds: tuple[int, int] = (0, 0)
+    """Of a and of b, over all strata."""
 
 
 def compare(
@@ -55,7 +57,7 @@ def compare(
     else:
         pairs = [(name, reference) for name in names if name != reference]
     rng = np.random.default_rng(seed)
-    found = []
+    found, sizes = [], []
     for a, b in pairs:
         if strata[a].keys() != strata[b].keys():
             odd = sorted(strata[a].keys() ^ strata[b].keys())
@@ -64,10 +66,11 @@ def compare(
         interval = improvement(cells, confidence, draws, rng)
         p = improvement_p_value(cells, draws, rng)
         found.append((a, b, no_more_than(interval, p, confidence), p))
+        sizes.append((sum(len(one) for one, _ in cells), sum(len(other) for _, other in cells)))
     corrected = holm([p for *_, p in found])
     return tuple(
-        Improvement(*one, p_holm=p, confidence=confidence, draws=draws, seed=seed)
-        for one, p in zip(found, corrected, strict=True)
+        Improvement(*one, p_holm=p, confidence=confidence, draws=draws, seed=seed, seeds=size)
+        for one, p, size in zip(found, corrected, sizes, strict=True)
     )
 
 
