@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import binom, norm
 
 from landscape.statistics.adaptive import analyse_stages
 from landscape.statistics.comparison import Improvement, agreed, compare
@@ -85,8 +86,9 @@ class Row(Result):
 
     @property
     def beyond_chance(self) -> bool:
-        """More errors than promised, by more than three Monte Carlo standard errors."""
-        return self.error > self.nominal + 3 * (self.nominal * (1 - self.nominal) / self.repeats) ** 0.5
+        """So many errors have a probability below that of three standard errors, were they as promised."""
+        errors = round(self.error * self.repeats)
+        return bool(binom.sf(errors - 1, self.repeats, self.nominal) < norm.sf(3))
 
 
 def measure(question: Question, repeats: int, seed: int) -> tuple[Row, ...]:
@@ -386,10 +388,10 @@ def markdown(rows: Sequence[Mapping[str, Any]], command: str) -> str:
         "",
         f"    {command}",
         "",
-        f"Nominal error {100 * NOMINAL:g} % everywhere; the largest measured is {percent(worst)} %. Rates are",
-        "percent of the samples. Power: how often what is there was found; before: the same by bounds for all",
-        "contrasts at once (max-T), as they were. An error of an interval is a truth outside of it, on either",
-        "side; of a p-value, one of at most 5 % where there is nothing.",
+        f"Nominal error {100 * NOMINAL:g} % everywhere; the largest measured is {percent(worst)} %. Rates",
+        "are percent of the samples. Power: how often what is there was found; before: the same by bounds",
+        "for all contrasts at once (max-T), as they were. An error of an interval is a truth outside of it,",
+        "on either side; of a p-value, one of at most 5 % where there is nothing.",
         "",
         "| claim | truth | setting | nominal | error | power | before | samples |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
