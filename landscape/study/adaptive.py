@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.evaluate import Evaluation, Point, Progress, evaluate
 from landscape.statistics import Adaptive, AdaptiveReport, analyse_stages
-from landscape.study.common import Margin
+from landscape.study.common import score_range
 from smac.errors import UserError
 from smac.policies import ActorSpec
 from smac.rollout import Rollouts, episode_seeds
@@ -84,15 +84,15 @@ def in_stages(evaluation: Evaluation, adaptive: Adaptive) -> Evaluation:
 
 
 def evaluate_stages(
-    stages: Stages, alphas: np.ndarray, adaptive: Adaptive, allowed: Margin, *, confidence: float
+    stages: Stages, alphas: np.ndarray, adaptive: Adaptive, *, margin: float, confidence: float
 ) -> tuple[Rollouts, AdaptiveReport]:
     """Play until there is a verdict; the rollouts and the report."""
     report = analyse_stages(
         stages.play,
         alphas,
         adaptive=adaptive,
-        margin=allowed.delta,
-        failure=allowed.failure,
+        margin=margin,
+        failure=score_range(stages.task),
         confidence=confidence,
         seed=stages.evaluation.seed,
     )

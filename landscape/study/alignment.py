@@ -28,6 +28,7 @@ from landscape.study.common import (
     part_of,
     path_margin,
     plain,
+    score_range,
 )
 from smac.policies import PolicyCheckpoint, stack_actor
 from smac.rollout import Rollouts, episode_seeds
@@ -136,7 +137,7 @@ def align(
             rollouts.returns,
             alphas,
             margin=allowed.delta,
-            failure=allowed.failure,
+            failure=score_range(task),
             confidence=confidence,
             seed=evaluation.seed,
         )

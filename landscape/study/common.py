@@ -32,21 +32,19 @@ class Margin:
 
     delta: float
     source: str
-    failure: float | None = None
-    """Return that a failed episode loses: the score range of the task; None without one."""
 
 
 def margin_of(task: Task, given: float | None) -> Margin:
     """5 % of the task's score range if none is given."""
     if given is None:
-        return Margin(task.margin, f"5 % of the score range of {task.name}", score_range(task))
+        return Margin(task.margin, f"5 % of the score range of {task.name}")
     if not (np.isfinite(given) and given >= 0):
         raise UserError(f"--margin must be a finite return difference >= 0, got {given}")
-    return Margin(given, "given with --margin", score_range(task))
+    return Margin(given, "given with --margin")
 
 
 def score_range(task: Task) -> float | None:
-    """From the random policy to the expert; None where the task does not know these."""
+    """From the random policy to the expert, what a failed episode loses; None where a task does not know."""
     if task.random_return is None or task.expert_return is None:
         return None
     return float(task.expert_return - task.random_return)

@@ -27,6 +27,7 @@ from landscape.study.common import (
     part_of,
     path_margin,
     plain,
+    score_range,
 )
 from landscape.study.search import Search, bend
 from smac.errors import UserError
@@ -163,7 +164,7 @@ def curve(
             played.returns,
             positions,
             margin=allowed.delta,
-            failure=allowed.failure,
+            failure=score_range(task),
             confidence=confidence,
             seed=evaluation.seed,
         )

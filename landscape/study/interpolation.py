@@ -35,6 +35,7 @@ from landscape.study.common import (
     none_solved,
     path_margin,
     plain,
+    score_range,
 )
 from smac.policies import PolicyCheckpoint
 from smac.rollout import Rollouts
@@ -144,7 +145,9 @@ def interpolate(
             return line(ends[0], ends[1], alphas[list(rows)])
 
         stages = Stages(a.spec, task, some, len(alphas), evaluation, progress)
-        rollouts, report = evaluate_stages(stages, alphas, adaptive, allowed, confidence=confidence)
+        rollouts, report = evaluate_stages(
+            stages, alphas, adaptive, margin=allowed.delta, confidence=confidence
+        )
     else:
         path = line(ends[0], ends[1], alphas)
         rollouts = evaluate(a.spec, task, path, len(alphas), evaluation, progress=progress)
@@ -153,7 +156,7 @@ def interpolate(
             rollouts.returns,
             alphas,
             margin=allowed.delta,
-            failure=allowed.failure,
+            failure=score_range(task),
             confidence=confidence,
             seed=evaluation.seed,
         )

@@ -33,6 +33,7 @@ from landscape.study.common import (
     none_solved,
     path_margin,
     plain,
+    score_range,
 )
 from landscape.study.runs import Source, in_order
 from smac.errors import UserError
@@ -190,7 +191,7 @@ def trajectory(
         rollouts.returns,
         alphas,
         margin=allowed.delta,
-        failure=allowed.failure,
+        failure=score_range(task),
         confidence=confidence,
         seed=evaluation.seed,
     )

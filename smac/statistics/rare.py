@@ -84,12 +84,12 @@ def fall_p_value(R: Array, failure: float, weights: Array) -> float:
     """p-value of "the largest fall of R [points, episodes] is an accident of failures hardly seen".
 
     A curve that never falls may look as if it fell where failures at the higher point are rarer among these
-    episodes than they are. So the share of random means, with one more failure, that do not fall.
+    episodes than they are. So the share of random means, with one more failure, that do not fall; `failure`
+    is what it loses beyond the other point in the same episode, or more if more was seen.
     """
     means = R.mean(axis=1)
     t = int(np.argmax(np.maximum.accumulate(means) - means))
     s = int(np.argmax(means[: t + 1]))
     contrast = np.eye(len(R))[[t]] - np.eye(len(R))[[s]]
-    loss = losses(R, -contrast, failure)
-    rises = worst_case_means(contrast @ R, loss, weights) >= 0
+    rises = worst_case_means(contrast @ R, np.array([failure]), weights) >= 0
     return float((1 + np.count_nonzero(rises)) / (len(rises) + 1))
