@@ -10,7 +10,12 @@ Valley depth V and drawdown DD are the largest of many contrasts of a curve, and
   for the error. Means over neighbouring points are among the contrasts: of a broad valley they are known
   better than its lowest point.
 
-Each side spends half of 1 - confidence.
+Each side spends half of 1 - confidence. Measured at a nominal 5 % on normal, exponential, t and paired noise
+of one standard deviation, 10 to 50 episodes, margin a quarter (200 samples each; the table is
+results/landscape/calibration.md): V was missed in 0 to 2 % on a broad valley, which 20 episodes decided in 60
+to 80 % where bounds for all contrasts at once (max-T) decided 9 to 24 %; on a valley of a single point in 43
+to 45 % (6 to 7 %). The largest error is 6.5 %, at a valley below ends that differ by a little more than their
+noise, where halves take the upper end for the lower one.
 """
 
 import math
