@@ -33,7 +33,8 @@ Rng = np.random.Generator
 
 NOT_TRIED = (
     "failures that cost more than the score range and 20 margins, unless one was seen",
-    "failures at the ends alone, which may make a valley where none is",
+    "lower bounds where failures at the higher points alone went unseen: they do not allow for these, so a "
+    "valley or a fall (not the p-value of one) may be claimed where none is",
     "episodes that depend on each other",
     "returns without a finite variance",
     "fewer than 10 episodes, more than 21 points, valleys narrower than the grid",

@@ -8,7 +8,8 @@ Valley depth V and drawdown DD are the largest of many contrasts of a curve, and
 * Lower. Every contrast lies below the depth, and so does one chosen on other episodes. It is chosen on one
   half and measured on the other, the halves are swapped, and random halvings averaged (4.9), with Student's t
   for the error. Means over neighbouring points are among the contrasts: of a broad valley they are known
-  better than its lowest point.
+  better than its lowest point. These bounds do not allow for failures at the higher points that no episode
+  showed; `rare.fall_p_value` does.
 
 Each side spends half of 1 - confidence. Measured at a nominal 5 % on normal, exponential, t and paired noise
 of one standard deviation, 10 to 50 episodes, margin a quarter (200 samples each; the table is
