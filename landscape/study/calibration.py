@@ -33,13 +33,18 @@ def calibration_table(
     asked, numbers = questions() if asked is None else asked, out.with_suffix(".json")
     options: dict[str, Any] = {"kind": "calibration", "repeats": repeats, "seed": seed}
     known = _known(numbers, options)
+
+    def keep() -> None:
+        write_json(numbers, options | {"rows": known, "not_tried": NOT_TRIED, "versions": versions()})
+
     for k, question in enumerate(asked):
         key = f"{question.truth}; {question.setting}"
         if key not in known:
             known[key] = [row.to_json() for row in measure(question, repeats, seed)]
-            write_json(numbers, options | {"rows": known, "not_tried": NOT_TRIED, "versions": versions()})
+            keep()
         if progress:
             progress(k + 1, len(asked))
+    keep()
     rows = [row for question in asked for row in known[f"{question.truth}; {question.setting}"]]
     write_atomically(out, lambda path: path.write_text(markdown(rows, command), encoding="utf-8"))
     return rows
