@@ -18,7 +18,7 @@ def pair_directory(
     *,
     dip: float = 0.0,
     rise: float = 40.0,
-    episodes: int = 30,
+    episodes: int = 100,
     alphas: np.ndarray = ALPHAS,
     task: str = "pointmaze-umaze",
     first_episode: int = 0,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from analysis_cli.console import console, progress, wrote
+from analysis_cli.console import command_line, console, progress, wrote
 from landscape.statistics import Calibration, Case, calibrate
+from landscape.statistics.calibration import NOT_TRIED, Row, measure, questions
+from landscape.study.calibration import calibration_table
 from landscape.study.doctor import Check, Diagnosis, check_evaluator
 from smac.errors import UserError
 from smac.files import write_json
@@ -31,23 +34,65 @@ class Doctor:
     """Episodes per point of the samples."""
     seed: int = 0
     """Seed of the samples."""
+    calibration: bool = False
+    """Measure error and power of every claim on many truths and write the table to --out (.md, numbers beside
+    it): ten minutes of one core, and killed, the same command goes on. The evaluator is not checked."""
     out: Path | None = None
     """JSON file to write everything to."""
 
     def run(self) -> None:
+        if self.calibration:
+            self._calibrate()
+            return
         if self.out and self.out.exists():
             raise UserError(f"{self.out}: already exists; choose another --out")
         with progress("landscapes") as show:
             found = calibrate(episodes=(self.episodes,), repeats=self.repeats, seed=self.seed, progress=show)
+        rows: list[Row] = []
+        with progress("claims") as show:
+            asked = questions(quick=True)
+            for k, question in enumerate(asked):
+                rows += measure(question, max(1, self.repeats // 5), self.seed)
+                show(k + 1, len(asked))
         with progress("evaluator") as show:
-            diagnosis = Diagnosis(found, check_evaluator(progress=show))
+            diagnosis = Diagnosis(found, check_evaluator(progress=show), tuple(rows))
         console.print(cases_table(found))
+        console.print(claims_table(diagnosis.rows))
         console.print(checks_table(diagnosis.checks))
+        console.print(f"Not tried: {'; '.join(NOT_TRIED)}.", markup=False)
         console.print(diagnosis.sentence, style="bold", markup=False)
         if self.out:
             wrote(write_json(self.out, diagnosis.to_json()))
         if diagnosis.failures:
             sys.exit(1)
+
+    def _calibrate(self) -> None:
+        if self.out is None:
+            raise UserError("--calibration writes a table: say where with --out, such as calibration.md")
+        with progress("questions") as show:
+            rows = calibration_table(
+                self.out,
+                repeats=self.repeats,
+                seed=self.seed,
+                command=command_line("landscape"),
+                progress=show,
+            )
+        worst = max(rows, key=lambda row: row["error"])
+        console.print(
+            f"{len(rows)} claims; the largest error is {100 * worst['error']:.1f} % of {worst['repeats']} "
+            f"samples ({worst['claim']}: {worst['truth']}, {worst['setting']})",
+            markup=False,
+        )
+        wrote(self.out)
+
+
+def claims_table(rows: Sequence[Row]) -> Table:
+    """Error and power of the other claims, in percent."""
+    table = Table("claim", "truth", "setting", "error\n≤ 5 %", "power", box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        power = "" if row.power is None else f"{100 * row.power:.0f}"
+        table.add_row(row.claim, row.truth, row.setting, f"{100 * row.error:.1f}", power)
+    return table
 
 
 def cases_table(found: Calibration) -> Table:

@@ -159,13 +159,13 @@ def y_limits(many: Sequence[Panel]) -> tuple[float, float]:
     return float(values.min()) - 0.28 * room, float(values.max()) + 0.05 * room
 
 
-def interval_text(interval: Report | None) -> str:
-    """`85.1 [62, 110]`, an infinite bound as ∞; only the estimate where there are no bounds at all."""
+def interval_text(interval: Report | None, seeds: int | None = None) -> str:
+    """`85.1 [62, 110]`, an infinite bound as ∞; without bounds `85.1 (n = 3: no interval)`, n being seeds."""
     if interval is None:
         return "–"
     low, high = interval["lower"], interval["upper"]
     if low is None and high is None:
-        return number(interval["estimate"])
+        return number(interval["estimate"]) + ("" if seeds is None else f" (n = {seeds}: no interval)")
     upper = "∞" if high is None else number(high)
     return f"{number(interval['estimate'])} [{number(low)}, {upper}]"
 

@@ -57,7 +57,8 @@ def _over_seeds(report: Report, method: Report) -> list[str]:
         delta = report["margin"]["delta"]
         rising = monotone_words(monotone_of(path, delta), falls=falls_in(path, delta))
         mean = f"{path['verdict']}, {rising}"
-    return [*(interval_text(iqm.get(name)) for name in ("V", "DD")), mean]
+    seeds = len(method["seeds"])
+    return [*(interval_text(iqm.get(name), seeds) for name in ("V", "DD")), mean]
 
 
 PAIR_COLUMNS = [
@@ -123,13 +124,22 @@ def comparison_rows(report: Report) -> Rows:
             name,
             one["a"],
             one["b"],
-            interval_text(one["probability"]),
+            _probability(one),
             number(one["p_value"], 2),
             number(one["p_holm"], 2),
         ]
         for name, many in report["comparisons"].items()
         for one in many
     ]
+
+
+def _probability(one: Report) -> str:
+    """An interval that holds everything is none: so few seeds support no claim."""
+    found = one["probability"]
+    if (found["lower"], found["upper"]) != (0.0, 1.0):
+        return interval_text(found)
+    few = min(one.get("seeds") or [0])
+    return interval_text(dict(found) | {"lower": None, "upper": None}, few or None)
 
 
 def unit_text(report: Report) -> str:
@@ -152,7 +162,7 @@ def markdown(report: Report) -> str:
         "Training seeds by two verdicts, each against the margin: whether the return falls below the lower "
         "of its two ends, and whether it ever falls on the way from offline to online; if not, the two are "
         "linearly connected in the paper's sense. The mean path is judged over training seeds. "
-        "IQM of the cross-fitted valley depth V and of the drawdown DD over training seeds, "
+        "IQM of the cross-fitted valley depth V and drawdown DD over training seeds, "
         f"{unit_text(report)}; brackets: {percent} stratified bootstrap over seeds, none below five seeds "
         "or where all seeds agree.",
         "## Pairs",

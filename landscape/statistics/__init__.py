@@ -7,7 +7,8 @@ of the path with alpha in [0, 1]. Definitions: sections 4.3 (numbers), 4.4 (verd
 to be linear.
 
 An episode that failed (a non-finite return) anywhere in [0, 1] is dropped at every point, never averaged
-over, and then no verdict of "connected" or "monotone" is given: what was dropped may be the valley.
+over, and then no verdict of "connected" or "monotone" is given: what was dropped may be the valley. Nor is it
+given before so many episodes have been played that a failure of the size that matters would have shown.
 
 | room | what it answers |
 |---|---|
@@ -18,7 +19,7 @@ over, and then no verdict of "connected" or "monotone" is given: what was droppe
 | `methods` | all of it for a method, with training runs as the unit |
 | `seeds`, `comparison` | scalars over training runs: IQM, profiles, probability of improvement |
 | `cliffs` | does one step lose a large share of what was gained |
-| `truths`, `doctor` | how often this installation is right where the truth is known |
+| `truths`, `doctor`, `calibration` | how often this installation is right where the truth is known |
 
 Contrasts, their simultaneous bounds and the tests of monotonicity are those of `smac.statistics`, which
 judges learning curves by them, too.
@@ -28,6 +29,7 @@ from landscape.statistics.adaptive import Adaptive, AdaptiveReport, Stage, analy
 from landscape.statistics.cliffs import Cliff, cliff
 from landscape.statistics.comparison import (
     Improvement,
+    agreed,
     compare,
     holm,
     improvement,
@@ -86,6 +88,7 @@ __all__ = [
     "SuccessOrFailure",
     "Truth",
     "aggregate",
+    "agreed",
     "analyse_path",
     "analyse_seeds",
     "analyse_stages",

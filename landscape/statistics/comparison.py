@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
@@ -31,6 +31,8 @@ class Improvement(Result):
     confidence: float
     draws: int
     seed: int
+    seeds: tuple[int, int] = (0, 0)
+    """Of a and of b, over all strata."""
 
 
 def compare(
@@ -55,19 +57,55 @@ def compare(
     else:
         pairs = [(name, reference) for name in names if name != reference]
     rng = np.random.default_rng(seed)
-    found = []
+    found, sizes = [], []
     for a, b in pairs:
         if strata[a].keys() != strata[b].keys():
             odd = sorted(strata[a].keys() ^ strata[b].keys())
             raise UserError(f"{a} and {b} were not run on the same tasks: {', '.join(odd)}")
         cells = [(strata[a][name], strata[b][name]) for name in strata[a]]
         interval = improvement(cells, confidence, draws, rng)
-        found.append((a, b, interval, improvement_p_value(cells, draws, rng)))
+        p = improvement_p_value(cells, draws, rng)
+        found.append((a, b, no_more_than(interval, p, confidence), p))
+        sizes.append((sum(len(one) for one, _ in cells), sum(len(other) for _, other in cells)))
     corrected = holm([p for *_, p in found])
     return tuple(
-        Improvement(*one, p_holm=p, confidence=confidence, draws=draws, seed=seed)
-        for one, p in zip(found, corrected, strict=True)
+        Improvement(*one, p_holm=p, confidence=confidence, draws=draws, seed=seed, seeds=size)
+        for one, p, size in zip(found, corrected, sizes, strict=True)
     )
+
+
+def no_more_than(interval: Interval, p_value: float, confidence: float) -> Interval:
+    """An interval that leaves out one half only where the p-value does, too."""
+    if p_value <= 1 - confidence:
+        return interval
+    return Interval(interval.estimate, min(interval.lower, 0.5), max(interval.upper, 0.5))
+
+
+def smallest_p_value(cells: Sequence[tuple[Array, Array]]) -> float:
+    """The smallest p-value that so few seeds can reach: 0.1 for three against three in one stratum."""
+    orders = math.prod(math.comb(len(a) + len(b), len(a)) for a, b in cells)
+    return min(1.0, 2 / orders)
+
+
+def agreed(plain: Sequence[Improvement], crossfit: Sequence[Improvement]) -> tuple[Improvement, ...]:
+    """Comparisons of depths of which noise does not decide, from those of plain and of cross-fitted ones.
+
+    Noise makes a plain depth too large, and a cross-fitted one right or too small. So where two methods
+    differ in the noise of their episodes alone, the two say the opposite. A difference counts as far as both
+    show it in the same direction: the larger p-value, and the interval that holds both. Measured (1500
+    samples; 3, 5, 10 seeds; 20, 100 episodes; noise 1 against 1, 3, 10; flat, rising, falling and dipping
+    truths): p <= .05 in at most 3.9 %, where the plain drawdowns alone gave up to 100 % and the cross-fitted
+    ones up to 32 %. A dip of one standard deviation was told from none in 96 to 100 % with 5 seeds.
+    """
+    return tuple(_agreed(one, other) for one, other in zip(plain, crossfit, strict=True))
+
+
+def _agreed(plain: Improvement, crossfit: Improvement) -> Improvement:
+    first, second = plain.probability, crossfit.probability
+    same = (first.estimate - 0.5) * (second.estimate - 0.5) > 0
+    p = max(plain.p_value, crossfit.p_value) if same else 1.0
+    both = Interval(second.estimate, min(first.lower, second.lower), max(first.upper, second.upper))
+    return replace(crossfit, probability=no_more_than(both, p, crossfit.confidence), p_value=p, p_holm=p)
 
 
 def probability_of_improvement(a: Array, b: Array) -> float:
@@ -93,7 +131,7 @@ def improvement(
     spread = np.sqrt(np.sum((score - points[:, None]) ** 2, axis=0)) / len(cells)
     lower, upper = estimate - spread[0], estimate + spread[1]
     tail = expanded_tail([len(x) for cell in cells for x in cell], confidence)
-    if tail == 0.0:
+    if tail == 0.0 or smallest_p_value(cells) > 1 - confidence:  # so few support no claim
         return Interval(estimate, 0.0, 1.0)
     drawn = np.mean([_resampled(a, b, draws, rng) for a, b in cells], axis=0)
     low, high = np.quantile(drawn, [tail, 1 - tail])

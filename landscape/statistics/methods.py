@@ -7,7 +7,7 @@ those of `smac.statistics.runs`.
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from smac.statistics.bounds import Bounds, Interval, resampling_weights, verdict
 from smac.statistics.contrasts import Array, families
 from smac.statistics.curve import MONOTONE, NOT_MONOTONE, UNDECIDED
 from smac.statistics.monotonicity import drawdown
+from smac.statistics.rare import FAILURE, excluded_rate, failure_loss
 from smac.statistics.results import Result
 from smac.statistics.runs import over_runs
 
@@ -76,6 +77,7 @@ def analyse_seeds(
     alphas: Array,
     *,
     margin: float,
+    failure: float | None = None,
     confidence: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
@@ -83,8 +85,9 @@ def analyse_seeds(
     """Mean path, intervals and verdict of a method from returns [seeds, points, episodes].
 
     Every training run has its own path; all share alphas and episode seeds. More episodes never make up for
-    few runs: they narrow the bounds only as far as episodes are what varies. Raises UserError on a wrong
-    shape or grid, or if no episode finished everywhere.
+    few runs: they narrow the bounds only as far as episodes are what varies. `failure` is that of
+    `analyse_path`: no upper bound is below what failures may cost that no episode of any run showed. Raises
+    UserError on a wrong shape or grid, or if no episode finished everywhere.
     """
     R, alphas = np.asarray(returns, np.float64), np.asarray(alphas, np.float64)
     if R.ndim != 3 or alphas.shape != R.shape[1:2] or not len(R):
@@ -110,6 +113,9 @@ def analyse_seeds(
     family = families(t)
     bounds = {name: bound(f.contrasts) for name, f in family.items()}
     depth = {name: bounds[name].interval(f) for name, f in family.items()}
+    least = FAILURE * margin if failure is None else failure
+    unseen = excluded_rate(runs * episodes, (1 - confidence) / 2) * failure_loss(R.mean(axis=0), least)
+    depth = {name: replace(found, upper=max(found.upper, unseen)) for name, found in depth.items()}
     if silent:  # nothing varied, so nothing bounds what was not seen
         depth = {name: Interval(found.estimate, 0.0, math.inf) for name, found in depth.items()}
     means = R.mean(axis=(0, 2))
@@ -117,7 +123,10 @@ def analyse_seeds(
     found = verdict(depth["V"], margin)
     rising = verdict(depth["DD"], margin, MONOTONE, NOT_MONOTONE)
     undecided = found == "undecided"
-    own = [analyse_path(run, t, margin=margin, confidence=confidence, draws=draws, seed=seed) for run in R]
+    own = [
+        analyse_path(run, t, margin=margin, failure=failure, confidence=confidence, draws=draws, seed=seed)
+        for run in R
+    ]
     run_V = tuple(report.V_crossfit for report in own)
     return MethodReport(
         alphas=tuple(t.tolist()),

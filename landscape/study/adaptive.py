@@ -9,6 +9,7 @@ import numpy as np
 
 from landscape.evaluate import Evaluation, Point, Progress, evaluate
 from landscape.statistics import Adaptive, AdaptiveReport, analyse_stages
+from landscape.study.common import score_range
 from smac.errors import UserError
 from smac.policies import ActorSpec
 from smac.rollout import Rollouts, episode_seeds
@@ -91,6 +92,7 @@ def evaluate_stages(
         alphas,
         adaptive=adaptive,
         margin=margin,
+        failure=score_range(stages.task),
         confidence=confidence,
         seed=stages.evaluation.seed,
     )

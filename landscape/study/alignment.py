@@ -28,6 +28,7 @@ from landscape.study.common import (
     part_of,
     path_margin,
     plain,
+    score_range,
 )
 from smac.policies import PolicyCheckpoint, stack_actor
 from smac.rollout import Rollouts, episode_seeds
@@ -133,7 +134,12 @@ def align(
         check_complete(rollouts, evaluation)
     raw_report, report = (
         analyse_path(
-            rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+            rollouts.returns,
+            alphas,
+            margin=allowed.delta,
+            failure=score_range(task),
+            confidence=confidence,
+            seed=evaluation.seed,
         )
         for rollouts in played
     )

@@ -43,6 +43,13 @@ def margin_of(task: Task, given: float | None) -> Margin:
     return Margin(given, "given with --margin")
 
 
+def score_range(task: Task) -> float | None:
+    """From the random policy to the expert, what a failed episode loses; None where a task does not know."""
+    if task.random_return is None or task.expert_return is None:
+        return None
+    return float(task.expert_return - task.random_return)
+
+
 def path_margin(task: Task, given: float | None, confidence: float, points: int = 3) -> Margin:
     """`margin_of` for a path, whose other options are checked too: before an episode is played, not after."""
     if points < 3:

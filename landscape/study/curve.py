@@ -27,6 +27,7 @@ from landscape.study.common import (
     part_of,
     path_margin,
     plain,
+    score_range,
 )
 from landscape.study.search import Search, bend
 from smac.errors import UserError
@@ -160,7 +161,12 @@ def curve(
     check_complete(rollouts, evaluation)
     report, straight_report = (
         analyse_path(
-            played.returns, positions, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+            played.returns,
+            positions,
+            margin=allowed.delta,
+            failure=score_range(task),
+            confidence=confidence,
+            seed=evaluation.seed,
         )
         for played in (rollouts, straight)
     )

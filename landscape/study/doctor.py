@@ -13,6 +13,7 @@ import numpy as np
 from landscape.evaluate import Evaluation, Point, evaluate
 from landscape.geometry import line, line_alphas
 from landscape.statistics import Calibration
+from landscape.statistics.calibration import NOT_TRIED, Row
 from smac.envs import env_spec
 from smac.nets import ACTORS
 from smac.policies import ActorSpec
@@ -42,19 +43,27 @@ class Diagnosis:
 
     calibration: Calibration
     checks: tuple[Check, ...]
+    rows: tuple[Row, ...] = ()
+    """Of methods compared, seeds, rare failures, adaptive looks and dips."""
 
     @property
     def failures(self) -> tuple[str, ...]:
         broken = [f"{check.name}: {check.found}" for check in self.checks if not check.holds]
-        return (*self.calibration.failures, *broken)
+        erring = [
+            f"{row.claim}: wrong in {100 * row.error:.1f} % of samples of {row.truth}, {row.setting}"
+            for row in self.rows
+            if row.beyond_chance
+        ]
+        return (*self.calibration.failures, *erring, *broken)
 
     @property
     def sentence(self) -> str:
         cases, checks = len(self.calibration.cases), len(self.checks)
         if not self.failures:
+            others = f" and so is every one of {len(self.rows)} other claims," if self.rows else ""
             return (
                 f"This installation is right: on {cases} landscapes whose truth is known every error is as "
-                f"rare as promised, and the evaluator passed all {checks} checks."
+                f"rare as promised,{others} and the evaluator passed all {checks} checks."
             )
         return f"This installation is NOT right: {'; '.join(self.failures)}."
 
@@ -65,6 +74,8 @@ class Diagnosis:
             "failures": list(self.failures),
             "checks": [asdict(check) for check in self.checks],
             "calibration": self.calibration.to_json(),
+            "claims": [row.to_json() for row in self.rows],
+            "not_tried": list(NOT_TRIED),
             "versions": versions(),
         }
 

@@ -84,6 +84,7 @@ def flags_of(found: ConnectivityReport) -> list[str]:
     versions = {str(pair.result.get("versions")) for method in found.methods for pair in method.pairs}
     if len(versions) > 1:
         flags.append("the pairs were not all evaluated with the same versions of the software")
+    flags.append(rare_flag(found))
     return flags
 
 
@@ -109,6 +110,14 @@ def _method_flags(method: Method, found: ConnectivityReport) -> list[str]:
             "episodes that every point of every seed has played"
         )
     return flags
+
+
+def rare_flag(found: ConnectivityReport) -> str:
+    """What the episodes of all pairs cannot exclude."""
+    rates = [pair.excluded for method in found.methods for pair in method.pairs]
+    low, high = f"{100 * min(rates):.2g}", f"{100 * max(rates):.2g}"
+    told = high if low == high else f"{low} to {high}"
+    return f"failures of up to {told} % of the episodes at some point of a line may have gone unseen"
 
 
 def _pair_flags(pair: Pair) -> list[str]:

@@ -35,6 +35,7 @@ from landscape.study.common import (
     none_solved,
     path_margin,
     plain,
+    score_range,
 )
 from smac.policies import PolicyCheckpoint
 from smac.rollout import Rollouts
@@ -152,7 +153,12 @@ def interpolate(
         rollouts = evaluate(a.spec, task, path, len(alphas), evaluation, progress=progress)
         check_complete(rollouts, evaluation)
         report = analyse_path(
-            rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+            rollouts.returns,
+            alphas,
+            margin=allowed.delta,
+            failure=score_range(task),
+            confidence=confidence,
+            seed=evaluation.seed,
         )
     measured = measurement.of(line(ends[0], ends[1], alphas), len(alphas))
     return Interpolation(task, a, b, alphas, evaluation, rollouts, report, allowed, tuple(moving), measured)

@@ -16,6 +16,7 @@ from smac.agents import method_label
 from smac.errors import UserError
 from smac.files import read_json
 from smac.rollout import Status
+from smac.statistics.rare import excluded_rate
 
 BESIDE = ("trajectory", "curve", "align", "plane")
 NEEDED = ("V", "DD", "V_crossfit", "p_monotone", "numbers", "means", "band", "verdict", "monotone", "reason")
@@ -67,6 +68,13 @@ class Pair:
     def falls(self) -> bool:
         """Whether the online end lies below the offline one by more than the margin."""
         return falls_in(self.analysis, float(self.result["margin"]["delta"]))
+
+    @property
+    def excluded(self) -> float:
+        """Failures more frequent than this at any point would have been seen, also in older results."""
+        level = 1 - float(self.analysis.get("confidence", 0.95))
+        given = self.analysis.get("excluded_failure_rate")
+        return float(given) if given else excluded_rate(self.complete, level, len(self.alphas))
 
     @property
     def adaptive(self) -> bool:

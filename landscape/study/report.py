@@ -21,17 +21,20 @@ from landscape.statistics import (
     MethodReport,
     Profile,
     aggregate,
+    agreed,
     analyse_seeds,
     compare,
     holm,
+    inside,
     profile,
     relative_depth,
 )
-from landscape.study.common import FORMAT
+from landscape.study.common import FORMAT, score_range
 from landscape.study.findings import MONOTONES, VERDICTS, flags_of, headline
 from landscape.study.pairs import Beside, Missing, Pair
 from smac.errors import UserError
 from smac.files import write_json
+from smac.statistics.depth import crossfit_falls
 from smac.tasks import get_task
 
 DEPTHS = ("V", "DD")
@@ -40,7 +43,7 @@ THRESHOLDS = 101  # of a profile
 
 @dataclass(frozen=True)
 class Depths:
-    """Valley depth (cross-fitted) and drawdown of the runs of a method, in one unit."""
+    """Valley depth and drawdown of the runs of a method, in one unit."""
 
     V: np.ndarray
     DD: np.ndarray
@@ -56,9 +59,12 @@ class Method:
     """The mean path over seeds with its band; None with one seed, or where `why_not` says so."""
     why_not: str
     depths: Depths
-    """In units of return."""
+    """Cross-fitted, in units of return: plain ones are too deep, the more the noisier the episodes."""
     relative: Depths | None
     """As shares of what the better end gained over a random policy; None where there is no such scale."""
+    plain: Depths
+    plain_relative: Depths | None
+    """The same of the plain depths."""
     iqm: Mapping[str, Aggregate]
     """Of V and DD in units of return, by name; empty with one seed."""
     iqm_relative: Mapping[str, Aggregate]
@@ -172,6 +178,7 @@ class ConnectivityReport:
             "DD": analysis["DD"],
             "V_crossfit": analysis["V_crossfit"],
             "V_relative": _number(relative.V[k]) if relative else None,
+            "DD_crossfit": _number(method.depths.DD[k]),
             "DD_relative": _number(relative.DD[k]) if relative else None,
             "p_monotone": analysis["p_monotone"],
             "offline_return": numbers["J_0"],
@@ -182,6 +189,7 @@ class ConnectivityReport:
             "band": analysis["band"],
             "episodes": analysis.get("episodes", [pair.returns.shape[1]] * len(pair.alphas)),
             "episodes_dropped": analysis.get("episodes_dropped", 0),
+            "excluded_failure_rate": pair.excluded,
             "adaptive": pair.adaptive,
             "beside": [
                 {
@@ -233,6 +241,10 @@ def report(
     values = {
         name: {m.name: getattr(m.relative if scaled else m.depths, name) for m in several} for name in DEPTHS
     }
+    plain = {
+        name: {m.name: getattr(m.plain_relative if scaled else m.plain, name) for m in several}
+        for name in DEPTHS
+    }
     delta = float(pairs[0].result["margin"].get("delta") or 0.0)
     margins = [_scaled(delta, pair, task.random_return) if scaled else delta for pair in pairs]
     confidence = float(pairs[0].analysis.get("confidence", 0.95))
@@ -244,7 +256,7 @@ def report(
         methods=tuple(methods),
         beside=tuple(owned),
         missing=(*missing, *unowned),
-        comparisons=_comparisons(values, task.name, confidence, draws, seed),
+        comparisons=_comparisons(values, plain, task.name, confidence, draws, seed),
         profiles={name: _profiles(of, task.name, confidence, max(margins)) for name, of in values.items()},
         unit="share of what was gained" if scaled else "return",
         flags=(),
@@ -280,11 +292,12 @@ def _check_alike(pairs: Sequence[Pair]) -> None:
 
 
 def _method(name: str, pairs: Sequence[Pair], random: float | None, draws: int, seed: int) -> Method:
-    depths = Depths(*(np.array([_depth(pair, what) for pair in pairs]) for what in DEPTHS))
-    scales = [_scaled(1.0, pair, random) for pair in pairs]
-    relative = None
-    if np.isfinite(scales).all():
-        relative = Depths(depths.V * scales, depths.DD * scales)
+    depths = Depths(*(np.array(of) for of in zip(*map(_crossfit, pairs), strict=True)))
+    plain = Depths(*(np.array([float(pair.analysis[n]["estimate"]) for pair in pairs]) for n in DEPTHS))
+    scales = np.array([_scaled(1.0, pair, random) for pair in pairs])
+    relative, plain_relative = (
+        Depths(of.V * scales, of.DD * scales) if np.isfinite(scales).all() else None for of in (depths, plain)
+    )
     path, why_not = _mean_path(pairs)
     confidence = float(pairs[0].analysis.get("confidence", 0.95))
 
@@ -297,13 +310,19 @@ def _method(name: str, pairs: Sequence[Pair], random: float | None, draws: int, 
             for what, values in finite.items()
         }
 
-    return Method(name, tuple(pairs), path, why_not, depths, relative, iqm(depths), iqm(relative))
+    return Method(
+        name, tuple(pairs), path, why_not, depths, relative, plain, plain_relative, iqm(depths), iqm(relative)
+    )
 
 
-def _depth(pair: Pair, what: str) -> float:
-    """V cross-fitted, since the plain one is too deep; DD as it is. nan with one episode."""
-    value = pair.analysis["V_crossfit"] if what == "V" else pair.analysis["DD"]["estimate"]
-    return math.nan if value is None else float(value)
+def _crossfit(pair: Pair) -> tuple[float, float]:
+    """V and DD cross-fitted; nan with one episode. Older results did not say DD, so it is found here."""
+    V = pair.analysis["V_crossfit"]
+    R = pair.returns[inside(pair.alphas), : pair.complete]
+    R = R[np.isfinite(R).any(axis=1)]
+    R = np.compress(np.isfinite(R).all(axis=0), R, axis=1)
+    rng = np.random.default_rng(int(pair.analysis.get("seed", 0)))
+    return math.nan if V is None else float(V), float(crossfit_falls(R, rng))
 
 
 def _scaled(depth: float, pair: Pair, random: float | None) -> float:
@@ -335,6 +354,7 @@ def _mean_path(pairs: Sequence[Pair]) -> tuple[MethodReport | None, str]:
             R,
             first.alphas,
             margin=first.result["margin"]["delta"],
+            failure=score_range(get_task(first.result["task"])),
             confidence=float(analysis.get("confidence", 0.95)),
             seed=int(analysis.get("seed", 0)),
         )
@@ -344,16 +364,24 @@ def _mean_path(pairs: Sequence[Pair]) -> tuple[MethodReport | None, str]:
 
 
 def _comparisons(
-    values: Mapping[str, Mapping[str, np.ndarray]], task: str, confidence: float, draws: int, seed: int
+    values: Mapping[str, Mapping[str, np.ndarray]],
+    plain: Mapping[str, Mapping[str, np.ndarray]],
+    task: str,
+    confidence: float,
+    draws: int,
+    seed: int,
 ) -> dict[str, tuple[Improvement, ...]]:
-    """All pairs of methods; depths are negated, so that larger is better, and Holm corrects over V and DD."""
+    """All pairs of methods; depths are negated, so that larger is better, and Holm corrects over V and DD.
+
+    What the cross-fitted depths, `values`, and the plain ones agree on (`agreed`).
+    """
+
+    def compared(of: Mapping[str, np.ndarray]) -> tuple[Improvement, ...]:
+        negated = {method: {task: -depths} for method, depths in of.items()}
+        return compare(negated, confidence=confidence, draws=draws, seed=seed)
+
     found = {
-        name: compare(
-            {method: {task: -depths} for method, depths in of.items()},
-            confidence=confidence,
-            draws=draws,
-            seed=seed,
-        )
+        name: agreed(compared(plain[name]), compared(of))
         for name, of in values.items()
         if len(of) > 1 and all(np.isfinite(depths).all() for depths in of.values())
     }

@@ -33,6 +33,7 @@ from landscape.study.common import (
     none_solved,
     path_margin,
     plain,
+    score_range,
 )
 from landscape.study.runs import Source, in_order
 from smac.errors import UserError
@@ -187,7 +188,12 @@ def trajectory(
     rollouts = evaluate(policies[0].spec, task, points, len(policies), evaluation, progress=progress)
     check_complete(rollouts, evaluation)
     report = analyse_path(
-        rollouts.returns, alphas, margin=allowed.delta, confidence=confidence, seed=evaluation.seed
+        rollouts.returns,
+        alphas,
+        margin=allowed.delta,
+        failure=score_range(task),
+        confidence=confidence,
+        seed=evaluation.seed,
     )
     return Trajectory(
         task,

@@ -11,7 +11,7 @@ of samples at a nominal 5 %; pooling missed V in 1.2 % on average and in no case
 also gives a width to contrasts whose paired differences happen to be all equal. What it cannot see is an
 outcome that no episode showed: with N episodes, events rarer than about 3/N usually go unseen, and bounds may
 then be too narrow by their share of the return (DD and B_mean, where both ends fail in 3 % of episodes: up to
-19 % missed).
+19 % missed). Upper bounds that verdicts rest on are therefore those of `rare`, and `depth` bounds V and DD.
 """
 
 import math

@@ -14,6 +14,7 @@ from scipy.special import stdtrit
 from smac.files import read_json
 from smac.statistics.curve import MONOTONE, NOT_MONOTONE, UNDECIDED
 from smac.statistics.dip import dip_interval
+from smac.statistics.seeds import ENOUGH, bounded_mean
 from smac.training.episodes import read_evaluations
 from smac.training.run import read_metrics, run_config
 from smac.training.summary import curve, monotone_mean
@@ -23,6 +24,13 @@ ONLINE_NUMBERS = (
     "final_return", "final_score", "final_success", "switch/dip", "switch/dip_raw", "switch/evaluated_every",
     "switch/gain", "switch/recovery_steps", "switch/drawdown", "regret/eval", "regret/train",
 )  # fmt: skip
+RANGES = {
+    **dict.fromkeys(
+        ("score", "success", "final_score", "final_success", "regret/eval", "regret/train"), (0.0, 1.0)
+    ),
+    **dict.fromkeys(("switch/dip_raw", "switch/drawdown"), (0.0, 1.0)),
+    "switch/gain": (-1.0, 1.0),
+}  # of numbers over seeds; a score may leave it
 DIP, RAW_DIP, MONOTONE_RUN = "switch/dip", "switch/dip_raw", "switch/monotone"
 
 
@@ -31,22 +39,34 @@ class Mean:
     """The mean of one number over training seeds; NaN where it does not exist."""
 
     mean: float
-    low: float  # 95 % interval by Student's t over seeds; NaN for a single seed
+    low: float  # 95 % interval over seeds; NaN where so few seeds support none
     high: float
     seeds: int  # that have the number
 
     def text(self, digits: int, of: int) -> str:
         """`0.93 [0.88, 0.98]`, as for a table; with the number of seeds if not all `of` have the number."""
-        interval = "" if np.isnan(self.low) else f" [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+        none = f" (n = {self.seeds}: no interval)"
+        interval = none if np.isnan(self.low) else f" [{self.low:.{digits}f}, {self.high:.{digits}f}]"
         share = "" if self.seeds == of else f" ({self.seeds} of {of})"
         return f"{self.mean:.{digits}f}{interval}{share}"
 
 
-def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Mean:
-    """Mean and t interval of independent seeds; values that are NaN are left out and not counted."""
+def over_seeds(
+    values: Sequence[float], within: tuple[float, float] | None = None, confidence: float = 0.95
+) -> Mean:
+    """Mean and interval of independent seeds; values that are NaN are left out and not counted.
+
+    `within` is the range of the number, and the interval that of `smac.statistics.seeds`; values that leave
+    the range widen it. A number without one gets Student's t, with at least 5 seeds that differ.
+    """
     x = np.array([v for v in values if np.isfinite(v)], dtype=float)
     if len(x) < 2:
         return Mean(float(x[0]) if len(x) else np.nan, np.nan, np.nan, len(x))
+    if within:
+        found = bounded_mean(x, min(within[0], x.min()), max(within[1], x.max()), confidence)
+        return Mean(found.estimate, found.lower, found.upper, len(x))
+    if len(x) < ENOUGH or np.ptp(x) == 0:
+        return Mean(float(x.mean()), np.nan, np.nan, len(x))
     half = stdtrit(len(x) - 1, 0.5 + confidence / 2) * x.std(ddof=1) / np.sqrt(len(x))
     return Mean(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
 
@@ -149,7 +169,10 @@ def evaluated(results: Mapping[int, Mapping[str, Mapping[str, float]]]) -> dict[
 
 
 def _both(seeds: Mapping[int, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
-    means = {name: over_seeds([numbers.get(name, np.nan) for numbers in seeds.values()]) for name in names}
+    means = {
+        name: over_seeds([numbers.get(name, np.nan) for numbers in seeds.values()], RANGES.get(name))
+        for name in names
+    }
     return {
         "seeds": {str(seed): dict(numbers) for seed, numbers in seeds.items()},
         "over_seeds": {name: asdict(mean) for name, mean in means.items() if mean.seeds},

@@ -95,7 +95,7 @@ def test_a_finger_on_a_point_reads_its_numbers(directory):
     mean = next(trace for trace in figure.data if trace.name == "mean")
     np.testing.assert_allclose(mean.y, found["pairs"][5]["means"])
     np.testing.assert_allclose(mean.customdata, found["pairs"][5]["band"])
-    assert "30 episodes per point" in mean.hovertemplate
+    assert "100 episodes per point" in mean.hovertemplate
     curves = [trace for trace in profile_figure(found).data if trace.mode == "lines"]
     assert [list(trace.y) for trace in curves[:2]] == [
         found["profiles"]["V"][name]["shares"] for name in ("SMAC → SAC", "Cal-QL → SAC")

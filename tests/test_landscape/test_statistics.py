@@ -129,10 +129,10 @@ def test_common_random_numbers_beat_independent_episodes() -> None:
     means = 50 * GRID - 60 * BUMP
     paired = analyse_path(noisy(means, 20, rng, 50, 5), GRID, margin=9, draws=500)
     unpaired = analyse_path(noisy(means, 20, rng, 0, math.hypot(50, 5)), GRID, margin=9, draws=500)
-    width = [r.V.upper - r.V.lower for r in (paired, unpaired)]
-    assert width[0] < width[1] / 4
+    width = [r.V.estimate - r.V.lower for r in (paired, unpaired)]
+    assert width[0] < width[1] / 3
     assert (paired.verdict, unpaired.verdict) == ("valley", "undecided")
-    assert paired.p_monotone < 0.01
+    assert paired.p_monotone < 0.02
 
 
 def test_naive_any_decrease_is_always_wrong_where_the_verdict_is_not() -> None:
@@ -175,20 +175,24 @@ def test_one_repeated_number_carries_no_information(value: float) -> None:
 
 
 def test_one_checkpoint_against_itself_is_connected() -> None:
-    R = np.tile(np.random.default_rng(0).normal(size=30) * 100, (21, 1))
-    report = analyse_path(R, GRID, margin=0)
+    """Without a failure seen or spoken of; what one of a known size may cost after 30 episodes stays open."""
+    R = np.tile(np.random.default_rng(0).normal(size=30), (21, 1))
+    report = analyse_path(R, GRID, margin=1, failure=0)
     assert (report.verdict, report.monotone) == ("connected", "monotone")
-    assert (report.V.estimate, report.V.upper, report.DD.upper) == (0, 0, 0)
+    assert (report.V.estimate, report.V.lower, report.DD.lower) == (0, 0, 0)
+    unseen = 1 - 0.025 ** (1 / 30)
+    assert report.V.upper == pytest.approx(unseen * (R.mean() - R.min()), rel=0.1)
+    assert analyse_path(R, GRID, margin=1, failure=20).verdict == "undecided"
 
 
 def test_agreeing_episodes_do_not_give_a_bound_of_zero_width() -> None:
     """All 10 episodes succeed at both ends and fail between: a failure at an end may just be unseen."""
     alphas = np.array([0, 0.5, 1])
     R = np.tile(np.array([1.0, 0, 1])[:, None], (1, 10))
-    unseen = 1 - (0.05 / 4) ** (1 / 10)  # two contrasts
-    report = analyse_path(R, alphas, margin=0.2)
-    bounds = (report.V.lower, report.V.estimate, report.V.upper)
-    assert bounds == pytest.approx((1 - unseen, 1, 1 + unseen))
+    report = analyse_path(R, alphas, margin=0.2, failure=1)
+    unseen = 1 - (0.05 / 6) ** (1 / 10)
+    assert (report.V.lower, report.V.estimate) == pytest.approx((1 - unseen, 1))  # two contrasts a point
+    assert report.V.upper == pytest.approx(1)  # the end cannot do better, nor the point between worse
     assert report.verdict == "valley"
     assert report.B_chord.lower < 1 < report.B_chord.upper
     assert analyse_path(R[:, :2], alphas, margin=0.2).verdict == "undecided"
@@ -210,7 +214,7 @@ def test_a_contrast_that_does_not_vary_has_the_width_of_the_others() -> None:
 def test_nan_stays_nan_and_is_never_averaged() -> None:
     """Trap: NaN replaced by the mean, random noise added to the maximum."""
     alphas = np.array([0, 0.5, 1, 1.5])
-    R = np.random.default_rng(0).normal(size=(4, 20)) + np.array([0, 50, 100, 150])[:, None]
+    R = np.random.default_rng(0).normal(size=(4, 120)) + np.array([0, 50, 100, 150])[:, None]
     clean = analyse_path(R, alphas, margin=5)
     assert clean.verdict == "connected"
     failed = R.copy()
@@ -218,7 +222,7 @@ def test_nan_stays_nan_and_is_never_averaged() -> None:
     failed[3, 5] = -np.inf
     report = analyse_path(failed, alphas, margin=5)
     complete = np.delete(R, [3, 7], axis=1)
-    assert (report.episodes_used, report.episodes_dropped) == (18, 2)
+    assert (report.episodes_used, report.episodes_dropped) == (118, 2)
     assert report.means[:3] == pytest.approx(complete.mean(axis=1)[:3])
     assert math.isnan(report.means[3])
     assert report.to_json()["band"][3] == [None, None]
@@ -231,7 +235,7 @@ def test_a_point_where_every_episode_failed_is_left_out_and_never_connected() ->
     """A policy of NaN half-way: the rest is analysed, but the valley may be there."""
     alphas = np.linspace(0, 1, 5)
     rng = np.random.default_rng(0)
-    R = np.zeros((5, 30)) + rng.normal(0, 0.1, (5, 30))
+    R = np.zeros((5, 90)) + rng.normal(0, 0.1, (5, 90))
     assert analyse_path(R, alphas, margin=5.0).verdict == "connected"
     R[2] = np.nan
     report = analyse_path(R, alphas, margin=5.0)
@@ -239,7 +243,7 @@ def test_a_point_where_every_episode_failed_is_left_out_and_never_connected() ->
     assert report.failed == (0.5,)
     assert "alpha 0.50" in report.reason
     assert np.isnan(report.means[2])
-    assert report.episodes_used == 30
+    assert report.episodes_used == 90
     R[3] -= 50
     assert analyse_path(R, alphas, margin=5.0).verdict == "valley"
     R[4] = np.nan
@@ -328,23 +332,24 @@ def test_report_is_consistent_and_json() -> None:
 
 
 def test_sentences() -> None:
-    def say(means: np.ndarray, margin: float) -> str:
-        R = noisy(means, 20, np.random.default_rng(0), 50, 5)
+    def say(means: np.ndarray, margin: float, episodes: int = 20) -> str:
+        R = noisy(means, episodes, np.random.default_rng(0), 50, 5)
         return statistics.sentence(analyse_path(R, GRID, margin=margin), "off", "on")
 
     line = "on the straight line from off to on, "
     valley = say(100 * GRID - 100 * BUMP, 9)
     assert valley.startswith(f"Valley: {line}the return falls ")
     assert "more than the margin of 9.0, at alpha 0.40." in valley
-    assert say(100 * GRID, 9).startswith(f"Connected: {line}the return falls at most ")
+    assert say(100 * GRID, 9, 150).startswith(f"Connected: {line}the return falls at most ")
+    assert "20 episodes do not exclude failures of 17 % at a point" in say(100 * GRID, 9)
     undecided = say(100 * GRID - 100 * BUMP, 62)
     assert undecided.startswith(f"Undecided: {line}the margin of 62 lies inside the interval")
-    assert undecided.endswith("more episodes would decide it.")
+    assert "more episodes would decide it. Failures of up to 26 % of the episodes at some" in undecided
 
 
 def test_sentences_of_monotonicity() -> None:
     def say(means: np.ndarray, margin: float, *, straight: bool = True) -> str:
-        R = noisy(means, 20, np.random.default_rng(0), 50, 5)
+        R = noisy(means, 150, np.random.default_rng(0), 50, 5)
         return statistics.monotone_sentence(analyse_path(R, GRID, margin=margin), straight=straight)
 
     paper = "linearly connected in the paper's sense"
@@ -354,7 +359,7 @@ def test_sentences_of_monotonicity() -> None:
     assert dip.startswith(f"Not monotone (not {paper}): the largest fall")
     assert "p = 0.0005 for a return that never falls" in dip
     fall = say(-100 * GRID, 9)
-    assert fall.startswith(f"Not monotone (not {paper}), since it falls and ends 99.3 below its")
+    assert fall.startswith(f"Not monotone (not {paper}), since it falls and ends 98.9 below its")
     undecided = say(100 * GRID - 100 * BUMP, 72)
     assert undecided.startswith(f"Undecided whether it is monotone ({paper}): ")
     assert undecided.endswith("more episodes would decide it.")

@@ -208,7 +208,7 @@ def test_adaptive_pairs_lend_the_episodes_that_all_points_played(tmp_path):
     path.write_text(json.dumps(result))
     found = report(look_up(directories).pairs, **FAST)
     assert found.methods[0].path.episodes_used == 12
-    assert found.methods[1].path.episodes_used == 30
+    assert found.methods[1].path.episodes_used == 100
     assert any("adaptive" in flag for flag in found.flags)
 
 
