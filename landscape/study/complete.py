@@ -11,9 +11,10 @@ from zipfile import BadZipFile
 import numpy as np
 
 from landscape.statistics import PathReport, analyse_path
-from landscape.study.common import FORMAT
+from landscape.study.common import FORMAT, score_range
 from smac.errors import UserError
 from smac.files import read_json
+from smac.tasks import get_task
 
 PATHS = ("interpolate", "trajectory", "curve", "align")
 STATISTICS = tuple(f.name for f in fields(PathReport))
@@ -93,6 +94,7 @@ def _completed(
         returns,
         arrays["alphas"],
         margin=float(result["margin"]["delta"]),
+        failure=score_range(get_task(str(result["task"]))),
         confidence=float(analysis.get("confidence", 0.95)),
         draws=int(analysis.get("draws", 2000)),
         seed=int(analysis.get("seed", 0)),
