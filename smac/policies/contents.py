@@ -76,8 +76,8 @@ def read_contents(path: Path) -> Contents:
         with refusing(path, "a pickle of plain values and tensors"):
             return Contents(path, "pickle", unpickle(_bounded(path), path))
     raise UserError(
-        f"{path}: damaged, or something else: not a policy; use a checkpoint (.safetensors), arrays (.npz), Stable-Baselines3's .zip, "
-        "d3rlpy's .d3, or a state dict that torch.save wrote"
+        f"{path}: damaged, or something else: not a policy; use a checkpoint (.safetensors), arrays (.npz), "
+        "Stable-Baselines3's .zip, d3rlpy's .d3, or a state dict that torch.save wrote"
     )
 
 
