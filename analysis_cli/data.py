@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -52,8 +52,10 @@ class Collect:
     dataset: str | None = None
     """Id of the new dataset, such as smac/my-maze-v0; default: the task's own."""
     policy: Path | None = None
-    """File of a policy: a checkpoint (.safetensors), arrays (.npz), or a Stable-Baselines3 agent (.zip), of
-    which only the tensors are read. AntMaze's walking policy (policy_ant_goal.npz) is led to the goal."""
+    """File of a policy: a checkpoint of ours, or of another library (docs/formats.md), of which only tensors
+    are read. AntMaze's walking policy (policy_ant_goal.npz) is led to the goal."""
+    action_units: Literal["env", "unit"] | None = None
+    """Units of that policy's actions, the environment's or [-1, 1], where its file does not say."""
     stochastic: bool = False
     """Sample the policy's actions instead of taking the mean."""
     episodes: int = 500
@@ -90,6 +92,7 @@ class Collect:
         made_by = recipe(
             task,
             policy=self.policy,
+            action_units=self.action_units,
             noise=self.noise,
             wander=self.wander,
             stochastic=self.stochastic,

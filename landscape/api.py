@@ -35,7 +35,7 @@ from landscape.study.runs import Source
 from smac.api import Place, call, check_names, held
 from smac.errors import UserError
 from smac.policies import PolicyCheckpoint
-from smac.policies.perceptrons import policy_of_module
+from smac.policies.modules import policy_of_module
 
 Policy = Place | PolicyCheckpoint | nn.Module
 Members = Place | PathResult | Iterable[Place | PathResult]
@@ -59,18 +59,17 @@ def interpolate(
 ) -> PathResult:
     """The return on the straight line between two policies: is there a valley, and does it ever fall?
 
-    The ends may be torch modules, observations [n, obs] -> mean actions [n, act], with `env="Hopper-v5"`:
-    perceptrons of affine maps with one kind of activation between them, with or without a tanh at the end
-    (`smac.policies.perceptrons`); both must have the same layers. Other networks are refused; there is a line
-    between them, but the evaluator plays many policies as one stack and must know what they compute.
+    The ends may be any torch modules, observations [n, obs] -> mean actions [n, act], with `env="Hopper-v5"`,
+    both of one structure; where the environment's actions are not those of [-1, 1], `action_units` says
+    whether the modules' are (`unit`) or not (`env`).
 
     `playing` says how episodes are played: episodes, seed, stochastic, time_limit, workers, backend, store
     (a folder of episodes that are not played twice). `progress` is called with episodes done and in all.
     UserError for whatever the command refuses.
     """
     found = study.interpolate(
-        policy(start, env, "start"),
-        policy(end, env, "end"),
+        policy(start, env, "start", playing),
+        policy(end, env, "end", playing),
         points=points,
         extrapolate=extrapolate,
         margin=margin,
@@ -100,7 +99,7 @@ def trajectory(
 ) -> PathResult:
     """The return along the way that fine-tuning took: of `run.seed(0)`, or of policies in their order."""
     found = study.trajectory(
-        sources(checkpoints, env),
+        sources(checkpoints, env, playing),
         along=along,
         every=every,
         margin=margin,
@@ -123,8 +122,8 @@ def curve(
     own = ("kind", "bends", "align", "points", "margin", "confidence")
     given, search, playing = split(options, own, study.Search, Evaluation)
     found = study.curve(
-        policy(start, env, "start"),
-        policy(end, env, "end"),
+        policy(start, env, "start", playing),
+        policy(end, env, "end", playing),
         search=study.Search(**search),
         evaluation=evaluation(env, playing),
         progress=progress,
@@ -142,8 +141,8 @@ def align(
     """
     given, playing = split(options, ("rescale", "points", "margin", "confidence"), Evaluation)
     found = study.align(
-        policy(start, env, "start"),
-        policy(end, env, "end"),
+        policy(start, env, "start", playing),
+        policy(end, env, "end", playing),
         evaluation=evaluation(env, playing),
         progress=progress,
         **given,
@@ -172,7 +171,7 @@ def plane(
         options, ("axes", "about", "direction_seed", "one_d"), study.View, Evaluation
     )
     given = {"through": through, "trajectory": trajectory, "update": update, "also": also}
-    ways: dict[str, Any] = {name: sources(of, env) for name, of in given.items() if of}
+    ways: dict[str, Any] = {name: sources(of, env, playing) for name, of in given.items() if of}
     found = study.plane(
         study.Choice(**ways, **chosen),
         view=study.View(**view),
@@ -275,12 +274,12 @@ class Gathered:
 # ---- what these are made of --------------------------------------------------------------------------------
 
 
-def policy(given: Policy, env: str | None, name: str) -> Path | PolicyCheckpoint:
+def policy(given: Policy, env: str | None, name: str, playing: Mapping[str, Any]) -> Path | PolicyCheckpoint:
     """What the studies take: a file, or a policy in memory."""
     if isinstance(given, nn.Module):
         if env is None:
             raise UserError(f"{name}: a module does not say which task it is for; name it with env=")
-        return policy_of_module(given, env, name=name)
+        return policy_of_module(given, env, playing.get("action_units"), name)
     if isinstance(given, PolicyCheckpoint):
         return given
     if not isinstance(given, str | os.PathLike):
@@ -293,11 +292,11 @@ def members(given: Members) -> list[Place | PathResult]:
     return [given] if isinstance(given, str | os.PathLike | PathResult) else list(given)
 
 
-def sources(given: Place | Sequence[Policy], env: str | None) -> list[Source]:
+def sources(given: Place | Sequence[Policy], env: str | None, playing: Mapping[str, Any]) -> list[Source]:
     """Policies in their order, or the folder of a run's seed."""
     if isinstance(given, str | os.PathLike):
         return [Path(given)]
-    return [policy(one, env, f"policy {k}") for k, one in enumerate(given)]
+    return [policy(one, env, f"policy {k}", playing) for k, one in enumerate(given)]
 
 
 def evaluation(env: str | None, playing: Mapping[str, Any]) -> Evaluation:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import joblib
 import numpy as np
@@ -45,6 +46,8 @@ class Evaluation:
     """Seconds that the simulation of one episode may take; a longer one counts as timed out."""
     task: str | None = None
     """Task, or environment id, of policies whose files do not say."""
+    action_units: Literal["env", "unit"] | None = None
+    """Units of the actions of policies whose files do not say: the environment's, or [-1, 1]."""
     workers: int = 1
     """Processes; the result does not depend on their number."""
     backend: str | None = None

@@ -64,7 +64,7 @@ def scene_key(spec: ActorSpec, task: Task, stochastic: bool, time_limit: float) 
     installed = versions()
     scene = {
         "evaluator": EVALUATOR,
-        "actor": asdict(spec),
+        "actor": spec.to_json(),
         "actions": "sampled" if stochastic else "mean",
         "time_limit": str(time_limit),
         "environment": {

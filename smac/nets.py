@@ -16,12 +16,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Activation = Literal["silu", "relu", "tanh"]  # of actors and critics
-AnyActivation = Activation | Literal["mish"]
+AnyActivation = (
+    Activation | Literal["mish", "elu", "gelu", "leaky_relu", "softplus", "sigmoid", "selu"]
+)  # of others' policies too
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "relu": F.relu,
     "tanh": torch.tanh,
     "mish": F.mish,
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "leaky_relu": F.leaky_relu,
+    "softplus": F.softplus,
+    "sigmoid": torch.sigmoid,
+    "selu": F.selu,
 }
 
 LOG_STD_RANGE = (-20.0, 2.0)
@@ -199,7 +207,7 @@ class TanhGaussianActor(nn.Module):
         action_dim: int,
         hidden: Sequence[int],
         *,
-        activation: Activation = "silu",
+        activation: AnyActivation = "silu",
         layer_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -254,7 +262,7 @@ class DeterministicActor(nn.Module):
         action_dim: int,
         hidden: Sequence[int],
         *,
-        activation: Activation = "silu",
+        activation: AnyActivation = "silu",
         layer_norm: bool = False,
     ) -> None:
         super().__init__()

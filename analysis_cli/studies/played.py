@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_cli.console import console, wrote
 from landscape.evaluate import Evaluation
@@ -38,6 +38,8 @@ class Played:
     """Seconds that simulating one episode may take; a longer one is recorded as timed out."""
     task: str | None = None
     """Task, or id of an environment, of policies whose files do not say: those of other libraries."""
+    action_units: Literal["env", "unit"] | None = None
+    """Units of such policies' actions, the environment's or [-1, 1], where their files do not say."""
     workers: int = 1
     """Processes; the result does not depend on their number."""
     backend: str | None = None
@@ -56,6 +58,7 @@ class Played:
             stochastic=self.stochastic,
             time_limit=self.time_limit,
             task=self.task,
+            action_units=self.action_units,
             workers=self.workers,
             backend=self.backend,
             store=self.store or out / EPISODES,
@@ -126,7 +129,7 @@ def _check_same(out: Path, asked: dict[str, str]) -> None:
         )
     before = read_json(out / REQUEST)
     for name, value in asked.items():
-        if before.get(name) != value:
+        if before.get(name, value) != value:  # an option of later than that directory has its default
             raise UserError(
                 f"{out}: was begun with {name} = {before.get(name)}, not {value}; choose another --out, "
                 "or repeat the command as it was to go on"

@@ -166,7 +166,7 @@ def aligned_with(
     found = geometry.align(
         reference.params,
         other.params,
-        other.spec.activation,
+        other.spec.activation,  # type: ignore[arg-type]  # others are refused there
         observations=states,
         compute=actions,
         rescale=rescale,

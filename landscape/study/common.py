@@ -105,7 +105,10 @@ def load_policies(
     that does not fit.
     """
     policies = [
-        path if isinstance(path, PolicyCheckpoint) else load_policy(path, evaluation.task) for path in paths
+        path
+        if isinstance(path, PolicyCheckpoint)
+        else load_policy(path, evaluation.task, evaluation.action_units)
+        for path in paths
     ]
     first = policies[0]
     for policy in policies[1:]:

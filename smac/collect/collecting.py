@@ -13,6 +13,7 @@ from smac.collect.recipes import Part, Recipe, assign, plain, recipe
 from smac.collect.success_rate import Calibration, calibrate
 from smac.data.transitions import Episode
 from smac.errors import UserError
+from smac.policies.units import Units
 from smac.streams import derive_seed
 from smac.tasks import Task
 
@@ -27,7 +28,8 @@ def collect(
     workers: int,
     noise: float | None = None,
     wander: float | None = None,
-    policy: Path | None = None,
+    policy: Path | str | None = None,
+    action_units: Units | None = None,
     stochastic: bool = False,
     any_cells: bool = False,
     progress: Progress | None = None,
@@ -46,14 +48,22 @@ def collect(
             Success at noise 0.3 and wander 0, 0.003, 0.01, 0.02, 0.05, 0.1, 0.3: on umaze 1, 0.995, 0.95,
             0.85, 0.55, 0.31, 0.06; on medium 1, 0.995, 0.94, 0.78, 0.31, 0.12, 0.01 (200 episodes each).
             Noise alone hardly lowers it: 1 at noise 2, 0.9 at 5.
-        policy: file of a policy, see `smac.policies.acting`; the walking ant's is sent along waypoints.
+        policy: file of a policy, see `smac.policies`, or a function as package.module:name; the walking ant's
+            is sent along waypoints.
+        action_units: of the policy's actions, where its file does not say.
         stochastic: sample the policy's actions instead of taking the mean.
         any_cells: AntMaze only: start and goal in any two cells.
         progress: called with (episodes done, episodes) as pieces of work end.
     """
     check_counts(episodes, seed, workers)
     made_by = recipe(
-        task, policy=policy, noise=noise, wander=wander, stochastic=stochastic, any_cells=any_cells
+        task,
+        policy=None if policy is None else Path(policy),
+        action_units=action_units,
+        noise=noise,
+        wander=wander,
+        stochastic=stochastic,
+        any_cells=any_cells,
     )
     return collect_parts(
         task, (Part("all", 1.0, made_by),), episodes=episodes, seed=seed, workers=workers, progress=progress

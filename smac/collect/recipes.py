@@ -12,11 +12,13 @@ import numpy as np
 
 from smac.errors import UserError
 from smac.policies.acting import GOAL_REACHING, FilePolicy, check_fits, load_policy
+from smac.policies.python import is_reference, source_file
+from smac.policies.units import Units
 from smac.streams import derive_seed
 from smac.tasks import Task
 
 Collector = Literal["waypoint", "ant", "kitchen", "policy", "random"]
-POLICY_SUFFIXES = (".npz", ".zip", ".safetensors")
+POLICY_SUFFIXES = (".npz", ".zip", ".safetensors", ".pt", ".pth", ".d3", ".cleanrl_model")
 NOISE, WANDER = 0.3, 0.003  # of PointMaze's controller where none is stated; 0 for all others
 
 
@@ -29,6 +31,8 @@ class Recipe:
     wander: float = 0.0  # probability per step of a detour; PointMaze only
     policy: Path | None = None
     sha256: str | None = None  # of the policy's file
+    policy_kind: str | None = None  # what it is
+    action_units: Units | None = None  # of the policy, where its file does not say
     stochastic: bool = False  # the policy's actions are sampled
     any_cells: bool = False  # start and goal in any cells of the maze; AntMaze only
     targets: bool = (
@@ -51,6 +55,7 @@ def recipe(
     task: Task,
     *,
     policy: Path | None = None,
+    action_units: Units | None = None,
     noise: float | None = None,
     wander: float | None = None,
     stochastic: bool = False,
@@ -58,7 +63,9 @@ def recipe(
 ) -> Recipe:
     """The recipe for a task; UserError for options that are out of range or have no meaning for it."""
     _check_ranges(noise, wander)
-    loaded = None if policy is None else load_policy(policy)
+    if action_units is not None and policy is None:
+        raise UserError("--action-units is for --policy: our controllers act in [-1, 1]")
+    loaded = None if policy is None else load_policy(policy, task, action_units)
     if policy is not None and loaded is not None:
         check_fits(loaded, task, policy)
     collector = _collector(task, loaded)
@@ -76,14 +83,20 @@ def recipe(
         noise=(NOISE if maze else 0.0) if noise is None else noise,
         wander=(WANDER if maze else 0.0) if wander is None else wander,
         policy=policy,
+        policy_kind=None if loaded is None else loaded.kind,
+        action_units=action_units,
         sha256=None if policy is None else _checksum(policy),
         stochastic=stochastic,
         any_cells=any_cells,
     )
 
 
-def _checksum(path: Path) -> str:
-    with open(path, "rb") as file:
+def _checksum(path: Path) -> str | None:
+    """Of the policy's file, or of the source of one that is named as package.module:name."""
+    source = source_file(path) if is_reference(path) else path
+    if source is None:
+        return None
+    with open(source, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -150,10 +163,15 @@ def _named(name: str, base: Recipe, task: Task) -> Recipe:
         return base
     if name == "random":
         return Recipe("random", any_cells=base.any_cells)
-    if name.endswith(POLICY_SUFFIXES):
+    if name.endswith(POLICY_SUFFIXES) or is_reference(Path(name)):
         noise = 0.0 if base.collector == "waypoint" else base.noise
         return recipe(
-            task, policy=Path(name), noise=noise, stochastic=base.stochastic, any_cells=base.any_cells
+            task,
+            policy=Path(name),
+            action_units=base.action_units,
+            noise=noise,
+            stochastic=base.stochastic,
+            any_cells=base.any_cells,
         )
     try:
         noise = float(name)
@@ -183,7 +201,7 @@ def plain(made_by: Recipe) -> dict[str, Any]:
     values = asdict(made_by)
     values["policy"] = None if made_by.policy is None else made_by.policy.name
     if made_by.policy is not None:
-        values["policy_kind"] = load_policy(made_by.policy).kind
+        values["policy_kind"] = made_by.policy_kind
     kept = {"collector", "noise"} | ({"wander"} if made_by.collector == "waypoint" else set())
     return {name: value for name, value in values.items() if name in kept or value}
 

@@ -1,19 +1,29 @@
 """Policies of every format: as parameter mappings and back, and as something that acts.
 
+No file is executed, and none is read by halves: every tensor of an actor is used, or its file is refused.
+
 | room | what is in it |
 |---|---|
 | `actors` | what turns parameter mappings into one stacked policy |
 | `checkpoints` | a policy with where it comes from, and policies of one kind |
 | `files` | reading and writing them |
-| `foreign` | policies of other libraries |
-| `perceptrons` | torch modules, as far as they are perceptrons |
+| `foreign` | policies of other libraries as parameter mappings |
+| `modules` | any `nn.Module` as one |
 | `normalisers` | what they do to observations, folded into the first layer |
 | `acting` | policies that act on one observation, as collecting plays them |
+| `contents` | files by their content, within bounds: zips, arrays, pickles through an allow-list |
+| `vecnormalize` | the numbers of Stable-Baselines3's pickle |
+| `libraries` | one table of readers, a row for each layout |
+| `network` | what a policy of another library computes, and the ledger of its tensors |
+| `stated` | the description and the check beside a file |
+| `units` | actions of the environment and of [-1, 1] |
+| `python` | modules and functions that a user names |
 """
 
 from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind, stack_actor
 from smac.policies.checkpoints import PolicyCheckpoint, of_one_kind, without_noise
 from smac.policies.files import load_policy, save_policy
+from smac.policies.modules import policy_of_module
 
 __all__ = [
     "HEAD_BIAS",
@@ -23,6 +33,7 @@ __all__ = [
     "PolicyCheckpoint",
     "load_policy",
     "of_one_kind",
+    "policy_of_module",
     "save_policy",
     "stack_actor",
     "without_noise",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from smac.errors import UserError
-from smac.nets import ACTORS, Activation, Actor, DeterministicActor
+from smac.nets import ACTORS, Actor, AnyActivation, DeterministicActor
+
+if TYPE_CHECKING:
+    from smac.policies.modules import ModuleCode
 
 HEAD_WEIGHT, HEAD_BIAS = "net.head.weight", "net.head.bias"
 
-Kind = Literal["tanh_gaussian", "deterministic", "clipped"]
+Kind = Literal["tanh_gaussian", "deterministic", "clipped", "module"]
 
 
 class ClippedActor(DeterministicActor):
@@ -25,6 +28,18 @@ class ClippedActor(DeterministicActor):
         return self.net(observations).clamp(-1.0, 1.0)
 
 
+class RescaledActor(DeterministicActor):
+    """gain * tanh(the mean, cut off at +-bound) + offset, cut off at the action's limits."""
+
+    bound: float = float("inf")
+    gain: Tensor | float = 1.0
+    offset: Tensor | float = 0.0
+
+    def forward(self, observations: Tensor) -> Tensor:
+        mean = self.net(observations).clamp(-self.bound, self.bound)
+        return (self.gain * torch.tanh(mean) + self.offset).clamp(-1.0, 1.0)
+
+
 @dataclass(frozen=True)
 class ActorSpec:
     """The architecture of an actor: what turns a parameter mapping into a policy."""
@@ -32,16 +47,29 @@ class ActorSpec:
     observation_dim: int
     action_dim: int
     hidden: tuple[int, ...]
-    activation: Activation
+    activation: AnyActivation
     layer_norm: bool
     kind: Kind = "tanh_gaussian"
     bounds: tuple[tuple[float, float], ...] = ()  # between which observations are cut off first; () if not
+    mean_bound: float | None = None  # at +-which the mean is cut off before the tanh
+    rescale: tuple[
+        tuple[float, float], ...
+    ] = ()  # factor and summand of every action after it; () for 1 and 0
+    module: ModuleCode | None = None  # of the kind `module`
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for digests: what was added later is left out where it has its default."""
+        values = asdict(self) | {"module": self.module and self.module.text}
+        return {k: v for k, v in values.items() if v or k not in ("mean_bound", "rescale", "module")}
 
 
 def stack_actor(spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]) -> Actor:
     """One actor with a stack of len(points), member by member the given parameters."""
-    kind = ClippedActor if spec.kind == "clipped" else ACTORS[spec.kind]
-    actor = kind(
+    if spec.module is not None:
+        from smac.policies.modules import ModuleActor  # which knows what a spec is
+
+        return ModuleActor(spec, points)  # type: ignore[return-value]  # it acts, which is all that is asked
+    actor = _class(spec)(
         (len(points),),
         spec.observation_dim,
         spec.action_dim,
@@ -54,7 +82,20 @@ def stack_actor(spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]) -> 
         actor.load_state_dict(stacked)
     except RuntimeError as error:
         raise UserError(f"the actor's tensors do not fit its description: {error}") from None
+    if isinstance(actor, RescaledActor):
+        actor.bound = spec.mean_bound or actor.bound
+        if spec.rescale:
+            actor.gain, actor.offset = torch.tensor(spec.rescale, dtype=torch.float32).unbind(-1)
     if spec.bounds:
         low, high = torch.tensor(spec.bounds, dtype=torch.float32).unbind(-1)
         actor.net.hidden[0].register_forward_pre_hook(lambda _, inputs: (inputs[0].clamp(low, high),))
     return actor
+
+
+def _class(spec: ActorSpec) -> type[Actor]:
+    if spec.kind == "clipped":
+        return ClippedActor
+    assert spec.kind != "module"  # which has an actor of its own
+    if spec.mean_bound is not None or spec.rescale:
+        return RescaledActor
+    return ACTORS[spec.kind]

@@ -30,7 +30,8 @@ def state_dict(path: Path, seed: int = 0, **stated) -> nn.Module:
     net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
     tensors = {f"actor.{name}": tensor for name, tensor in net.state_dict().items()}
     torch.save(tensors | {"critic.weight": torch.zeros(1, 4), "critic.bias": torch.zeros(1)}, path)
-    about = {"task": TASK, "activation": "tanh", "output": "tanh", "prefix": "actor."} | stated
+    about = {"task": TASK, "activation": "tanh", "output": "tanh", "prefix": "actor.", "action_units": "unit"}
+    about |= stated
     path.with_suffix(".policy.json").write_text(json.dumps(about))
     return net
 
@@ -122,13 +123,16 @@ def test_wrong_files_are_named(tmp_path):
     state_dict(tmp_path / "a.pt", task="hopper")
     with pytest.raises(UserError, match="a policy of 3 observations and 1 actions, but task hopper"):
         load_policy(tmp_path / "a.pt")
-    beside.write_text('{"activation": "relu"}')
+    beside.write_text('{"activation": "tanh", "output": "tanh", "prefix": "actor."}')
     with pytest.raises(UserError, match="name it with --task"):
         load_policy(tmp_path / "a.pt")
-    with pytest.raises(UserError, match=r"must say what a.pt computes: activation .* and output"):
+    with pytest.raises(UserError, match=r"does not say whether its actions .*\[-2, 2\].* --action-units"):
+        load_policy(tmp_path / "a.pt", TASK)
+    beside.write_text('{"activation": "relu"}')
+    with pytest.raises(UserError, match=r"must say what a computes: activation .* and output"):
         load_policy(tmp_path / "a.pt", TASK)
     state_dict(tmp_path / "a.pt", prefix="")
-    with pytest.raises(UserError, match="leave other networks out with a prefix"):
+    with pytest.raises(UserError, match="Leave other networks out with a prefix"):
         load_policy(tmp_path / "a.pt")
     state_dict(tmp_path / "a.pt", normaliser={"mean": [0, 0]})
     with pytest.raises(UserError, match="needs mean, and std or var"):

@@ -107,9 +107,12 @@ def test_an_sb3_agent_acts_as_in_sb3(agents, name):
     np.testing.assert_allclose(episode.actions[0], policy.action(episode.observations[0]), atol=1e-7)
 
 
-def test_an_sb3_agent_that_is_not_understood_is_refused(agents):
-    with pytest.raises(UserError, match="without gSDE"):
-        load_policy(agents["SAC-gsde"][1])
+def test_an_sb3_agent_with_gsde_has_its_mean_action(agents):
+    agent, path = agents["SAC-gsde"]
+    policy, observation = load_policy(path, get_task("Pendulum-v1")), np.array([0.6, -0.8, 3.0], np.float32)
+    theirs = agent.predict(observation, deterministic=True)[0] / 2.0
+    np.testing.assert_allclose(policy.action(observation), theirs, atol=1e-6)
+    assert not policy.stochastic
 
 
 class Harm:
@@ -128,7 +131,7 @@ def test_a_zip_executes_nothing(agents, tmp_path, member):
         for name in source.namelist():
             target.writestr(name, file.getvalue() if name == member else source.read(name))
     if member == "policy.pth":
-        with pytest.raises(UserError, match="not an agent that Stable-Baselines3 saved"):
+        with pytest.raises(UserError, match="holds code or objects"):
             load_policy(tmp_path / "a.zip")
     else:
         load_policy(tmp_path / "a.zip")
@@ -140,9 +143,10 @@ def test_a_zip_executes_nothing(agents, tmp_path, member):
     [
         ("missing.npz", None, "no such policy file"),
         ("p.pickle", b"", "not a policy; use a checkpoint"),
-        ("p.npz", b"junk", "not a readable .npz"),
-        ("p.zip", b"junk", "not an agent that Stable-Baselines3 saved"),
-        ("p.safetensors", b"junk", "damaged, or not a safetensors checkpoint"),
+        ("p.npz", b"junk", "not a policy; use a checkpoint"),
+        ("p.zip", b"PK\x03\x04junk", "not a readable zip"),
+        ("p.safetensors", b"junk", "not a policy; use a checkpoint"),
+        ("q.safetensors", b'\x09\0\0\0\0\0\0\0{"a":[1]}', "not a readable safetensors file"),
     ],
 )
 def test_files_that_are_no_policy(tmp_path, name, content, message):
@@ -154,10 +158,10 @@ def test_files_that_are_no_policy(tmp_path, name, content, message):
 
 def test_arrays_that_are_no_policy(tmp_path):
     np.savez(tmp_path / "demo.npz", observations=np.zeros(3))
-    with pytest.raises(UserError, match=r"not the arrays of a policy .* it holds observations"):
+    with pytest.raises(UserError, match=r"not the arrays or tensors of a policy; it holds observations"):
         load_policy(tmp_path / "demo.npz")
     np.savez(tmp_path / "half.npz", mu_weight=np.zeros((2, 3)))
-    with pytest.raises(UserError, match=r"its arrays do not make a policy .*latent_pi_0_weight"):
+    with pytest.raises(UserError, match=r"has no tensor latent_pi_0_weight; it holds mu_weight"):
         load_policy(tmp_path / "half.npz")
     np.savez(tmp_path / "objects.npz", mu_weight=np.array([{}], dtype=object))
     with pytest.raises(UserError, match=r"not a readable \.npz file of plain arrays"):
@@ -166,7 +170,7 @@ def test_arrays_that_are_no_policy(tmp_path):
 
 def test_a_policy_whose_actions_are_not_finite(tmp_path):
     path = write_dapg(tmp_path / "p.npz", 6, 2, scale=float("nan"))
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match="values that are not finite"):
         collect(get_task("pointmaze-umaze"), policy=path, episodes=1, seed=0, workers=1)
 
 
