@@ -265,7 +265,8 @@ def _monotone(found: Mapping[str, Any] | None) -> str:
 
 def _regret_lines(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
     """Offline methods in rows and online ones in columns, here and in the paper."""
-    online = [b for b in ONLINE if any(b in row for row in [*table.values(), *PAPER_REGRET.values()])]
+    known = [*table.values(), *PAPER_REGRET.values()]
+    online = [b for b in sorted(ONLINE) if any(b in row for row in known)]
     lines = [
         "Regret, min-max normalised within each task over its pairs and averaged over tasks, lower is "
         "better; in brackets the paper's, over its six tasks.",

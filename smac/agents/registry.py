@@ -70,7 +70,7 @@ def agent_class(algorithm: str, among: Registry = AGENTS) -> type[Agent]:
     if algorithm not in among:
         load_plugins()
     if algorithm not in among:
-        raise UserError(f"unknown algorithm {algorithm!r}: choose from {', '.join(among)}")
+        raise UserError(f"unknown algorithm {algorithm!r}: choose from {', '.join(sorted(among))}")
     return among[algorithm]
 
 

@@ -232,7 +232,8 @@ def test_a_truncated_file(root, refused, tmp_path):
     online = root / "online/seed-0/online.safetensors"
     half = tmp_path / "half.safetensors"
     half.write_bytes(online.read_bytes()[:5000])
-    assert "half.safetensors: damaged" in refused(landscape, "interpolate --to", online, "--from", half)
+    message = refused(landscape, "interpolate --to", online, "--from", half)
+    assert "half.safetensors: not a readable safetensors file (it is damaged" in message
     assert "half.safetensors: damaged" in refused(smac, "finetune --from", half)
     assert "half.safetensors: damaged" in refused(smac, "evaluate", half)
 
@@ -242,9 +243,9 @@ def test_an_unknown_task_or_algorithm(root, refused):
     assert "did you mean 'pointmaze-umaze'" in refused(smac, "data collect --task pointmaze-umazes")
     assert "unknown task 'maze'" in refused(smac, "pretrain --task maze --algorithm smac", *data)
     message = refused(smac, "pretrain --task pointmaze-umaze --algorithm sac", *data)
-    assert "choose from bc, cql, cal_ql, iql, td3_bc, smac" in message
+    assert "choose from bc, cal_ql, cql, iql, smac, td3_bc" in message
     message = refused(smac, "finetune --algorithm smac --from", root / "smac/seed-0/offline.safetensors")
-    assert "choose from sac, td3, td3_bc" in message
+    assert "choose from awr, sac, td3, td3_bc" in message
 
 
 def test_one_point(root, refused):
