@@ -161,8 +161,9 @@ class TrainingRun:
         return f"{method_label(before)} → {own}" if before else own
 
     def __repr__(self) -> str:
+        count = len(self.seeds)
         return (
-            f"<{self.command} run: {self.method} on {self.config['task']}, {len(self.seeds)} seeds, "
+            f"<{self.command} run: {self.method} on {self.config['task']}, {count} seed{'s' * (count != 1)}, "
             f"{str(self.directory)!r}>"
         )
 
