@@ -129,14 +129,27 @@ def check(recording: Recording, dims: EnvDims) -> None:
     ):
         if array.shape != shape:
             raise UserError(f"{where}: {name} has shape {array.shape}, the task needs {shape}{_known(array)}")
-        if not np.issubdtype(array.dtype, np.number) or not np.isfinite(array).all():
-            raise UserError(f"{where}: {name} holds a number that is not finite")
+        if not np.issubdtype(array.dtype, np.number):
+            raise UserError(f"{where}: {name} must hold numbers, not {array.dtype}")
+        _check_finite(array, f"{where}: {name}")
     largest = float(np.abs(recording.actions).max())
     if largest > 1.0 + 1e-6:
         raise UserError(
             f"{where}: actions reach {largest:.3g}, the task's environment takes [-1, 1]; `smac data import` "
             f"clips those up to {OUTLIER:g}"
         )
+
+
+def _check_finite(array: np.ndarray, what: str) -> None:
+    """UserError with the index of the first number that is not finite, or that float32 cannot hold."""
+    good = np.abs(array) <= np.finfo(np.float32).max  # NaN is not below anything
+    if good.all():
+        return
+    index = np.argwhere(~good)[0]
+    number, at = array[tuple(index)], ", ".join(map(str, index))
+    if np.isfinite(number):
+        raise UserError(f"{what}[{at}] is {number:.3g}, which overflows float32")
+    raise UserError(f"{what}[{at}] is {number}: a number that is not finite")
 
 
 _LAYOUTS = {

@@ -14,6 +14,7 @@ from smac.data.rewards import UNSCALED, RewardScale
 from smac.envs import make_env
 from smac.streams import Streams, derive_seed
 from smac.tasks import Task
+from smac.training.finite import check_given
 
 Explore = Callable[[Tensor], Tensor]  # observations [seeds, observation] -> actions [seeds, action]
 
@@ -24,6 +25,7 @@ class OnlineEnvs:
     def __init__(self, task: Task, seeds: Sequence[int]) -> None:
         self.envs, self.seeds = [make_env(task) for _ in seeds], tuple(seeds)
         self.has_success = task.has_success
+        self.taken = 0  # steps
         self.episodes = [-1] * len(seeds)
         self.actions: list[list[np.ndarray]] = [[] for _ in seeds]  # of the episode under way
         self.observations = np.stack([self._reset(k) for k in range(len(seeds))])
@@ -35,17 +37,25 @@ class OnlineEnvs:
         self.episodes[k] += 1
         self.actions[k] = []
         seed = derive_seed(self.seeds[k], "online/env", self.episodes[k]) % 2**31
-        return np.asarray(self.envs[k].reset(seed=seed)[0], np.float32)
+        observation = np.asarray(self.envs[k].reset(seed=seed)[0], np.float32)
+        check_given(self.taken, self.seeds[k], "environment's first observation of an episode", observation)
+        return observation
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Next observations, rewards and terminations, [seeds, ...]; an ended episode then starts again.
 
         The next observation of an episode's last step is its own, not the first of the episode that follows.
+        UserError at the first number that is not finite.
         """
+        self.taken += 1
         nexts = np.empty_like(self.observations)
         rewards, terminations = np.zeros(len(self.envs), np.float32), np.zeros(len(self.envs), bool)
         for k, env in enumerate(self.envs):
-            nexts[k], rewards[k], terminations[k], truncated, info = env.step(actions[k])
+            check_given(self.taken, self.seeds[k], "policy's action", actions[k])
+            nexts[k], reward, terminations[k], truncated, info = env.step(actions[k])
+            check_given(self.taken, self.seeds[k], "environment's observation", nexts[k])
+            check_given(self.taken, self.seeds[k], "environment's reward", float(reward))
+            rewards[k] = reward
             self.observations[k] = nexts[k]
             self.actions[k].append(actions[k].copy())
             self.returns[k] += rewards[k]
@@ -66,6 +76,7 @@ class OnlineEnvs:
     def state(self) -> dict[str, Any]:
         """Per seed: the number of the episode under way, its actions so far, and the ones that ended."""
         return {
+            "taken": self.taken,
             "episodes": self.episodes,
             "actions": [torch.from_numpy(np.array(a, np.float32)) for a in self.actions],
             "returns": self.returns.tolist(),
@@ -74,6 +85,7 @@ class OnlineEnvs:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Play the unfinished episodes again, action by action: simulators repeat themselves from a seed."""
+        self.taken = state.get("taken", 0)  # states of older runs do not say
         for k, actions in enumerate(state["actions"]):
             self.episodes[k] = state["episodes"][k] - 1
             self.observations[k] = self._reset(k)

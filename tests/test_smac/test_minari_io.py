@@ -161,7 +161,7 @@ def test_fields_that_do_not_fit(root, episodes):
         "actions reach 3": {"actions": good["actions"] * 0 + 3},
         "actions has shape": {"actions": np.zeros((len(episodes[0]), 3), np.float32)},
         "observations has shape": {"observations": good["observations"][:, :5]},
-        "observations holds a number that is not finite": {"observations": good["observations"] * np.nan},
+        r"observations\[0, 0\] is nan": {"observations": good["observations"] * np.nan},
         "rewards has shape": {"rewards": good["rewards"][:-1]},
     }
     for i, (message, change) in enumerate(cases.items()):

@@ -124,7 +124,8 @@ def test_no_success_is_read_from_an_observation_that_was_not_recorded(tmp_path):
         ({"act": 2}, r"actions has shape \(9, 2\), the task needs \(9, 3\)"),
         ({"rewards": np.zeros((10, 2), np.float32)}, r"rewards has shape \(18,\), the task needs \(9,\)"),
         ({"rewards": np.zeros(9, np.float32)}, "rewards has 9 rows, actions 10"),
-        ({"rewards": np.full(10, np.nan, np.float32)}, "rewards holds a number that is not finite"),
+        ({"rewards": np.where(at(3), np.nan, 0.0)}, r"rewards\[3\] is nan: a number that is not finite"),
+        ({"rewards": np.where(at(3), 1e39, 0.0)}, r"rewards\[3\] is 1e\+39, which overflows float32"),
         ({"actions": np.full((10, 3), 1.2, np.float32)}, r"actions reach 1\.2, .* takes \[-1, 1\]"),
     ],
 )
