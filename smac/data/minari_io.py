@@ -6,6 +6,7 @@ HDF5 files and `.npz` files are converted while reading.
 """
 
 import json
+import logging
 import os
 import shutil
 import uuid
@@ -23,14 +24,16 @@ from smac.data import hub
 from smac.data.belonging import check_belongs, recorded_spec
 from smac.data.hdf5 import read_hdf5
 from smac.data.npz import read_npz
-from smac.data.recordings import Recording, check, clipped, converted
+from smac.data.recordings import Recording, check, clipped, converted, split
 from smac.data.transitions import Episode
-from smac.envs import env_spec, make_env
+from smac.envs import env_spec, make_env, registered_horizon
 from smac.errors import UserError
 from smac.provenance import versions
 from smac.tasks import Task
 
-FILES: Mapping[str, Callable[[Path], Iterator[Recording]]] = {
+logger = logging.getLogger(__name__)
+
+FILES: Mapping[str, Callable[[Path, int | None], Iterator[Recording]]] = {  # and an episode's time limit
     ".hdf5": read_hdf5,
     ".h5": read_hdf5,
     ".npz": read_npz,
@@ -185,7 +188,7 @@ def read_recordings(path: Path, task: Task) -> Iterator[Recording]:
         check_belongs(read_metadata(path), task, str(path))
         yield from _recordings(path, task)
     else:
-        yield from FILES[path.suffix](path)
+        yield from FILES[path.suffix](path, registered_horizon(task.env_id) or task.horizon)
 
 
 def find_dataset(ref: str | Path, root: Path | None, task: Task | None = None) -> Path:
@@ -230,7 +233,7 @@ def _recordings(folder: Path, task: Task) -> Iterator[Recording]:
     spec = recorded_spec(metadata)
     for raw in _raw_episodes(folder, int(metadata["total_episodes"])):
         where = f"dataset {folder}, episode {raw['id']}"
-        yield Recording(
+        recording = Recording(
             where=where,
             observations=_flatten(raw["observations"], task, where),
             actions=raw["actions"],
@@ -239,6 +242,13 @@ def _recordings(folder: Path, task: Task) -> Iterator[Recording]:
             terminated=bool(raw["terminations"][-1:].any()),
             env_id=None if spec is None else spec["id"],
         )
+        flags = [np.asarray(raw[name], bool).reshape(-1) for name in ("terminations", "truncations")]
+        inside = int((flags[0] | flags[1])[:-1].sum())
+        if inside == 0 or task.reward == "success" or task.subtasks:  # whose endings are made anew
+            yield recording
+            continue
+        logger.warning("%s: cut at %d flags before its last step", where, inside)
+        yield from split(recording, *flags)
 
 
 def _raw_episodes(folder: Path, count: int) -> Iterator[dict[str, Any]]:

@@ -32,7 +32,7 @@ ENDS = {
 OPTIONAL = ("next_observations", "success")
 
 
-def read_npz(path: Path) -> Iterator[Recording]:
+def read_npz(path: Path, limit: int | None = None) -> Iterator[Recording]:
     """Episodes of a file in the layout above; for how they are cut see `recordings.cut`.
 
     Raises UserError if the file cannot be read, lacks an array, or holds one twice by two names.
@@ -41,7 +41,7 @@ def read_npz(path: Path) -> Iterator[Recording]:
     for name in REQUIRED:
         if not np.issubdtype(columns[name].dtype, np.floating):
             raise UserError(f"{path}: {name} must hold floating-point numbers, not {columns[name].dtype}")
-    yield from cut(columns, str(path))
+    yield from cut(columns, str(path), limit=limit)
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:

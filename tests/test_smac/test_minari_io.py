@@ -221,6 +221,25 @@ def test_native_maze_dataset_is_converted(root, infos):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_termination_inside_a_minari_episode_ends_it(root, caplog):
+    env = gymnasium.make("InvertedPendulum-v4")
+    buffer = EpisodeBuffer(
+        observations=np.repeat(np.arange(6.0)[:, None], 4, axis=1),
+        actions=np.zeros((5, 1), np.float32),
+        rewards=np.arange(5.0),
+        terminations=np.array([False, True, False, False, False]),
+        truncations=np.array([False] * 4 + [True]),
+    )
+    minari.create_dataset_from_buffers("other/pendulum-v0", [buffer], env=env)
+    first, second = read_dataset("other/pendulum-v0", get_task("InvertedPendulum-v4"))
+    assert (first.rewards.tolist(), second.rewards.tolist()) == ([0, 1], [2, 3, 4])
+    assert first.observations[:, 0].tolist() == [0, 1, 2]
+    assert second.observations[:, 0].tolist() == [2, 3, 4, 5]
+    assert [(e.terminated, e.truncated) for e in (first, second)] == [(True, False), (False, True)]
+    assert "cut at 1 flags before its last step" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_native_door_dataset_is_converted(root):
     env = gymnasium.make("AdroitHandDoor-v1")
     observations = np.zeros((5, 39))

@@ -78,6 +78,25 @@ def test_next_observations_leave_nothing_to_drop_and_show_gaps(save):
     assert [e.terminated for e in episodes] == [False, True, False]
 
 
+def test_resets_that_nothing_marks_are_cut_at_the_time_limit_as_d4rl_does_and_said(save, caplog):
+    """Pendulum never terminates: without timeouts all its episodes passed as one."""
+    pendulum = get_task("Pendulum-v1@horizon=7")  # the data are of its registered 200 steps
+    made = columns(count=450, obs=3, act=1, terminals=at(219, count=450))
+    lengths = [len(e) for e in read_dataset(save(**made | {"timeouts": None}), pendulum)]
+    assert lengths == [199, 20, 199, 29]  # a step whose outcome is not recorded is dropped
+    assert "nothing says where episodes were stopped" in caplog.text
+    assert "cut after 200 steps, the environment's limit, as D4RL does, at 2 places" in caplog.text
+
+
+@pytest.mark.parametrize("types", [("f4", "f8"), ("f8", "f4"), ("f4", "f4")])
+def test_rounding_of_one_column_ends_no_episode(save, types):
+    exact = 1000.0 + np.repeat(np.arange(11)[:, None] / 7, 11, axis=1)
+    observations, following = exact[:-1].astype(types[0]), exact[1:].astype(types[1])
+    following[4, 3] += 0.01  # which is no rounding
+    path = save(observations=observations, next_observations=following)
+    assert [len(e) for e in read_dataset(path, HOPPER)] == [5, 5]
+
+
 def test_d4rl_without_timeouts_is_cut_at_terminals(save):
     assert rows(read_dataset(save(timeouts=None, terminals=at(4)), HOPPER)) == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
 
