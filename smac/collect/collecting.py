@@ -12,8 +12,8 @@ from smac.collect.chunks import keep_folder, play
 from smac.collect.recipes import Part, Recipe, assign, plain, recipe
 from smac.collect.success_rate import Calibration, calibrate
 from smac.data.transitions import Episode
+from smac.envs.units import Units
 from smac.errors import UserError
-from smac.policies.units import Units
 from smac.streams import derive_seed
 from smac.tasks import Task
 

@@ -26,7 +26,9 @@ from smac.data.hdf5 import read_hdf5
 from smac.data.npz import read_npz
 from smac.data.recordings import Recording, check, clipped, converted, split
 from smac.data.transitions import Episode
+from smac.data.units import in_task_units, recorded_units
 from smac.envs import env_spec, make_env, registered_horizon
+from smac.envs.units import Units
 from smac.errors import UserError
 from smac.provenance import versions
 from smac.tasks import Task
@@ -182,13 +184,20 @@ def is_own(path: Path) -> bool:
     return path.is_dir() and "task" in read_metadata(path)
 
 
-def read_recordings(path: Path, task: Task) -> Iterator[Recording]:
-    """Episodes of a dataset made elsewhere as they were recorded, observations flat as the task's."""
+def read_recordings(path: Path, task: Task, units: Units | None = None) -> Iterator[Recording]:
+    """Episodes of a dataset made elsewhere as they were recorded, observations flat as the task's.
+
+    Actions are in the task's units; `units` are those recorded, where the dataset does not say.
+    """
+    metadata = read_metadata(path) if path.is_dir() else {}
+    check_belongs(metadata, task, str(path))
+    units = recorded_units(path, metadata, task, units)
     if path.is_dir():
-        check_belongs(read_metadata(path), task, str(path))
-        yield from _recordings(path, task)
+        recordings = _recordings(path, task)
     else:
-        yield from FILES[path.suffix](path, registered_horizon(task.env_id) or task.horizon)
+        recordings = FILES[path.suffix](path, registered_horizon(task.env_id) or task.horizon)
+    for recording in recordings:
+        yield in_task_units(recording, task, units)
 
 
 def find_dataset(ref: str | Path, root: Path | None, task: Task | None = None) -> Path:

@@ -3,12 +3,13 @@
 | array | shape | |
 |---|---|---|
 | `observations` | [N, obs] | what each step began with, in the task's own layout; episodes end to end |
-| `actions` | [N, act] | in [-1, 1] |
+| `actions` | [N, act] | in [-1, 1], or as `action_units` says |
 | `rewards` | [N] | in the task's convention; not used where it is made of successes or sub-tasks |
 | `terminations` or `terminals` | [N] | whether the step ended the task |
 | `truncations` or `timeouts` | [N] | whether the recording stopped after the step |
 | `episode_lengths` | [episodes] | may take the place of the two |
 | `next_observations` | [N, obs] | optional; without it the last step of a truncated episode is dropped |
+| `action_units` | [] | `unit` or `env`; needed where the environment's box is not [-1, 1] |
 | `success` | [N] | optional: whether the step reached the goal |
 """
 

@@ -79,13 +79,13 @@ def test_next_observations_leave_nothing_to_drop_and_show_gaps(save):
 
 
 def test_resets_that_nothing_marks_are_cut_at_the_time_limit_as_d4rl_does_and_said(save, caplog):
-    """Pendulum never terminates: without timeouts all its episodes passed as one."""
-    pendulum = get_task("Pendulum-v1@horizon=7")  # the data are of its registered 200 steps
-    made = columns(count=450, obs=3, act=1, terminals=at(219, count=450))
-    lengths = [len(e) for e in read_dataset(save(**made | {"timeouts": None}), pendulum)]
-    assert lengths == [199, 20, 199, 29]  # a step whose outcome is not recorded is dropped
+    """Cars that fail never terminate: without timeouts all their episodes passed as one."""
+    car = get_task("MountainCarContinuous-v0@horizon=7")  # the data are of its registered 999 steps
+    made = columns(count=2100, obs=2, act=1, terminals=at(1018, count=2100))
+    lengths = [len(e) for e in read_dataset(save(**made | {"timeouts": None}), car)]
+    assert lengths == [998, 20, 998, 81]  # a step whose outcome is not recorded is dropped
     assert "nothing says where episodes were stopped" in caplog.text
-    assert "cut after 200 steps, the environment's limit, as D4RL does, at 2 places" in caplog.text
+    assert "cut after 999 steps, the environment's limit, as D4RL does, at 2 places" in caplog.text
 
 
 @pytest.mark.parametrize("types", [("f4", "f8"), ("f8", "f4"), ("f4", "f4")])
