@@ -123,6 +123,26 @@ def env_spec(task: Task) -> EnvDims:
         env.close()
 
 
+@cache
+def reports_success(task: Task) -> bool:
+    """Whether an episode of the task can be told to have succeeded.
+
+    By its reward, or because its environment gives `info["success"]`, which one step of it shows.
+    """
+    if task.has_success:
+        return True
+    env = make_env(task)
+    try:
+        _, first = env.reset(seed=0)
+        assert isinstance(env.action_space, Box)
+        return "success" in first or "success" in env.step(np.zeros_like(env.action_space.low))[4]
+    except Exception as error:  # whoever plays it will say so
+        log.debug("task %s: one step of its environment raised %r", task.name, error)
+        return False
+    finally:
+        env.close()
+
+
 def describe_env(task: Task) -> EnvFacts:
     """Sizes, origin and wrappers of the task's environment, which is built for it and closed again."""
     dims, env = env_spec(task), make_env(task)

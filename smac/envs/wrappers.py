@@ -20,6 +20,14 @@ def own_copy(info: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v.copy() if isinstance(v, (list, np.ndarray)) else v for k, v in info.items()}
 
 
+def one_number(reward: Any) -> float:
+    """A reward as a float: some environments give arrays of one number."""
+    values = np.asarray(reward, dtype=np.float64)
+    if values.size != 1:
+        raise UserError(f"the environment's reward has shape {values.shape}; it must be one number")
+    return float(values.item())
+
+
 class FlatObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
     """Concatenates entries of a dict observation (or takes a Box as it is) into one float32 vector.
 
@@ -98,4 +106,4 @@ class OwnReward(gymnasium.Wrapper, RecordConstructorArgs):
         """One step; see `gymnasium.Env.step`."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         truncated = bool(truncated) and not terminated
-        return observation, float(reward), bool(terminated), truncated, own_copy(info)
+        return observation, one_number(reward), bool(terminated), truncated, own_copy(info)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from smac.data.replay import ReplayBuffer
 from smac.data.rewards import UNSCALED, RewardScale
-from smac.envs import make_env
+from smac.envs import make_env, reports_success
 from smac.streams import Streams, derive_seed
 from smac.tasks import Task
 from smac.training.finite import check_given
@@ -24,7 +24,8 @@ class OnlineEnvs:
 
     def __init__(self, task: Task, seeds: Sequence[int]) -> None:
         self.envs, self.seeds = [make_env(task) for _ in seeds], tuple(seeds)
-        self.has_success = task.has_success
+        self.has_success = reports_success(task)
+        self.succeeded = [False] * len(seeds)  # so far in the episode under way
         self.taken = 0  # steps
         self.episodes = [-1] * len(seeds)
         self.actions: list[list[np.ndarray]] = [[] for _ in seeds]  # of the episode under way
@@ -35,7 +36,7 @@ class OnlineEnvs:
     def _reset(self, k: int) -> np.ndarray:
         """Begin the next episode of seed k, from a seed of its own: that and its actions are its state."""
         self.episodes[k] += 1
-        self.actions[k] = []
+        self.actions[k], self.succeeded[k] = [], False
         seed = derive_seed(self.seeds[k], "online/env", self.episodes[k]) % 2**31
         observation = np.asarray(self.envs[k].reset(seed=seed)[0], np.float32)
         check_given(self.taken, self.seeds[k], "environment's first observation of an episode", observation)
@@ -59,8 +60,9 @@ class OnlineEnvs:
             self.observations[k] = nexts[k]
             self.actions[k].append(actions[k].copy())
             self.returns[k] += rewards[k]
+            self.succeeded[k] |= bool(info.get("success", False))
             if terminations[k] or truncated:
-                success = float(info["success"]) if self.has_success else float("nan")
+                success = float(self.succeeded[k]) if self.has_success else float("nan")
                 self.finished[k].append((self.returns[k], success))
                 self.returns[k] = 0.0
                 self.observations[k] = self._reset(k)
@@ -90,7 +92,8 @@ class OnlineEnvs:
             self.episodes[k] = state["episodes"][k] - 1
             self.observations[k] = self._reset(k)
             for action in actions.numpy():
-                self.observations[k] = self.envs[k].step(action)[0]
+                self.observations[k], *_, info = self.envs[k].step(action)
+                self.succeeded[k] |= bool(info.get("success", False))
                 self.actions[k].append(action)
         self.returns = np.array(state["returns"])
         self.finished = [[(total, success) for total, success in f] for f in state["finished"]]

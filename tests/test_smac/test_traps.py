@@ -8,12 +8,13 @@ from gymnasium.spaces import Box
 from support import random_batch, toy_agent
 
 from smac.agents.sac import SAC, SACConfig
+from smac.envs import make_env
 from smac.errors import UserError
 from smac.tasks import get_task
 from smac.training.finite import check_agent, check_losses
 from smac.training.metrics import RunningMeans
 from smac.training.online import OnlineOptions, train
-from smac.training.run import Run
+from smac.training.run import Run, read_metrics
 
 
 class Trap(gymnasium.Env):
@@ -90,3 +91,36 @@ def test_a_parameter_that_became_nan_is_named_with_its_seed():
         next(iter(agent.actor.parameters()))[1].view(-1)[0] = float("inf")
     with pytest.raises(UserError, match=r"step 2, seed 8: the parameter actor\S+ is not finite"):
         check_agent(2, agent)
+
+
+# ---- rewards, successes, options -----------------------------------------------------------------------
+
+
+def test_a_reward_in_an_array_of_one_is_that_number():
+    env = make_env(get_task("SmacTrap-v0@env.shape=[1]"))
+    env.reset(seed=0)
+    reward = env.step(np.zeros(2, np.float32))[1]
+    assert (type(reward), reward) == (float, 0.5)
+
+
+def test_a_reward_of_two_numbers_is_refused_not_an_episode_that_failed(tmp_path):
+    with pytest.raises(UserError, match=r"reward has shape \(2,\); it must be one number"):
+        train_on("SmacTrap-v0@env.shape=[2]", tmp_path / "run")
+
+
+@pytest.mark.parametrize(("success", "rate"), [("true", "1"), ("false", "")])
+def test_success_counts_where_the_environment_gives_it_beside_its_own_reward(tmp_path, success, rate):
+    """It comes in the seventh of ten steps, and is gone again at the end."""
+    train_on(f"SmacTrap-v0@env.success={success}", tmp_path / "run")
+    last = read_metrics(tmp_path / "run")[-1]
+    assert float(last["eval/return"]) == 5.0
+    assert [last.get(name, "") for name in ("eval/success", "train/episode_success")] == [rate, rate]
+
+
+def test_options_are_parsed_not_searched_as_text():
+    """`max_horizon` holds `horizon=`, and once gave a task of one step."""
+    with pytest.raises(UserError, match="has no time limit of its own"):
+        get_task("SmacTrapEndless-v0@env.max_horizon=7")
+    assert get_task("SmacTrapEndless-v0@env.max_horizon=7,horizon=9").horizon == 9
+    with pytest.raises(UserError, match="a sign error: state"):
+        get_task("AdroitHandDoor-v1@env.other_reward=1")
