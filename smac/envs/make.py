@@ -13,11 +13,10 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.wrappers import RescaleAction
 
 from smac.envs.adroit import CorrectedReward
 from smac.envs.kitchen import CompletionFlags, KitchenReward
-from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward
+from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward, UnitAction
 from smac.errors import UserError
 from smac.tasks import Task, kitchen
 
@@ -74,7 +73,7 @@ def make_env(task: Task) -> gymnasium.Env:
     for name in task.wrappers:
         env = WRAPPERS[name](env)
     if not _unit_box(env.action_space):
-        env = RescaleAction(env, np.float32(-1), np.float32(1))
+        env = UnitAction(env)
     return env if task.action_scale == 1.0 else ScaledAction(env, task.action_scale)
 
 

@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import RescaleAction
 
 from smac.errors import UserError
 
@@ -49,6 +50,17 @@ class FlatObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         if not self.keys:
             return np.array(observation, dtype=np.float32)
         return np.concatenate([observation[key] for key in self.keys], dtype=np.float32, casting="same_kind")
+
+
+class UnitAction(RescaleAction):
+    """Actions in [-1, 1] for a bounded box; the specification of an environment with it can be written.
+
+    That of `RescaleAction` cannot: it records its bounds, and these have to be NumPy's, of the box's type.
+    """
+
+    def __init__(self, env: gymnasium.Env):
+        RecordConstructorArgs.__init__(self)  # what is recorded first stays
+        RescaleAction.__init__(self, env, np.float32(-1), np.float32(1))
 
 
 class ScaledAction(gymnasium.ActionWrapper, RecordConstructorArgs):

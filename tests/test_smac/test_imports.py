@@ -16,6 +16,7 @@ from smac.data.imports import checksum, import_dataset, mix
 from smac.data.minari_io import read_dataset, read_metadata, write_dataset
 from smac.data.summary import describe_dataset
 from smac.data.transitions import sparse_episode
+from smac.envs import make_env
 from smac.errors import UserError
 from smac.tasks import get_task
 
@@ -248,3 +249,19 @@ def test_import_command_takes_units(tmp_path, capsys):
     run(commands.Import, *line, "--action-units", "env")
     assert read_metadata(tmp_path / "my" / "pendulum-v0")["provenance"]["action_units"] == "env"
     assert np.abs(read_dataset("my/pendulum-v0", PENDULUM, tmp_path)[0].actions).max() == 1.0
+
+
+@pytest.mark.filterwarnings("error:.*env_spec is not serializable")
+def test_a_dataset_for_another_box_recovers_its_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    episodes, provenance = import_dataset(pendulum_file(tmp_path / "pendulum.hdf5"), PENDULUM)
+    write_dataset(episodes, task=PENDULUM, dataset_id="my/pendulum-v0", root=None, provenance=provenance)
+    recovered, ours = minari.load_dataset("my/pendulum-v0").recover_environment(), make_env(PENDULUM)
+    assert recovered.action_space == ours.action_space
+    for env in (recovered, ours):
+        env.reset(seed=3)
+    for action in np.linspace(-1, 1, 5, dtype=np.float32):
+        theirs, mine = (env.step(np.array([action])) for env in (recovered, ours))
+        np.testing.assert_array_equal(theirs[0], mine[0])
+        assert theirs[1] == mine[1]
+    assert recovered.spec.to_json() == ours.spec.to_json()
