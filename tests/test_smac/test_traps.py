@@ -8,6 +8,9 @@ from gymnasium.spaces import Box
 from support import random_batch, toy_agent
 
 from smac.agents.sac import SAC, SACConfig
+from smac.checkpoint import load_checkpoint
+from smac.data.summary import summarise
+from smac.data.transitions import Episode
 from smac.envs import make_env
 from smac.errors import UserError
 from smac.tasks import get_task
@@ -47,9 +50,9 @@ gymnasium.register("SmacTrapEndless-v0", Trap)
 TINY = OnlineOptions(steps=40, log_every=40, eval_every=40, eval_episodes=1, save_every=10)
 
 
-def train_on(name, directory, seeds=(4,)):
+def train_on(name, run, seeds=(4,)):
     agent = SAC(SACConfig(hidden=(8,), batch_size=4), 3, 2, seeds)
-    train(Run(directory, {"command": "train"}), get_task(name), agent, TINY)
+    train(run if isinstance(run, Run) else Run(run, {"command": "train"}), get_task(name), agent, TINY)
 
 
 # ---- not-a-number --------------------------------------------------------------------------------------
@@ -71,6 +74,11 @@ def test_not_a_number_from_the_environment_ends_training_and_the_last_state_stay
     saved = Run.reopen(tmp_path / "run").saved
     assert (saved["phase"], saved["step"]) == ("online", 20)
     assert not list((tmp_path / "run").glob("seed-*/online.safetensors"))
+    # the environment made anew has steps to go before its trap: the run continues and ends well
+    again = Run.reopen(tmp_path / "run")
+    train_on(f"SmacTrap-v0@env.at=25,{options}", again)
+    tensors = load_checkpoint(again.checkpoint_path(4, "online")).tensors
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
 
 
 def test_a_loss_that_became_nan_is_named_with_its_seed():
@@ -115,6 +123,22 @@ def test_success_counts_where_the_environment_gives_it_beside_its_own_reward(tmp
     last = read_metrics(tmp_path / "run")[-1]
     assert float(last["eval/return"]) == 5.0
     assert [last.get(name, "") for name in ("eval/success", "train/episode_success")] == [rate, rate]
+
+
+def test_a_summary_counts_successes_recorded_beside_another_reward():
+    def episode(success):
+        return Episode(
+            observations=np.zeros((3, 3), np.float32),
+            actions=np.zeros((2, 2), np.float32),
+            rewards=np.ones(2, np.float32),
+            success=np.array([success, False]),
+            terminated=False,
+            truncated=True,
+        )
+
+    about = {"dataset_id": "my/trap-v0", "path": "here", "task": "SmacTrap-v0", "provenance": {}}
+    assert summarise([episode(True), episode(False)], **about).success_rate == 0.5
+    assert summarise([episode(False)], **about).success_rate is None
 
 
 def test_options_are_parsed_not_searched_as_text():
