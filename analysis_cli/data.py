@@ -209,6 +209,8 @@ class Import:
     """Task the data are for."""
     dataset: str | None = None
     """Id of the new dataset; default: the task's own."""
+    action_units: Literal["env", "unit"] | None = None
+    """Units of the recorded actions, the environment's or [-1, 1], where the file does not say."""
     seed: int = 0
     """Taken by every command that writes; an import draws nothing at random."""
     out: Path | None = None
@@ -219,7 +221,7 @@ class Import:
         task = get_task(self.task)
         dataset_id = task.data(self.dataset)
         check_new_dataset(dataset_id, self.out)
-        episodes, provenance = import_dataset(self.source, task, self.out)
+        episodes, provenance = import_dataset(self.source, task, self.out, self.action_units)
         _write(episodes, task, dataset_id, self.out, provenance)
 
 

@@ -12,6 +12,7 @@ from smac.agents import agent_class, config_of
 from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.belonging import task_of
 from smac.data.minari_io import find_dataset, iterate_dataset, read_metadata
+from smac.envs import reports_success
 from smac.errors import UserError
 from smac.files import default_directory
 from smac.rendering import check, check_gif, draw_observations, film, seconds_per_step, write_gif
@@ -159,6 +160,6 @@ def _actor(checkpoint: Checkpoint) -> Policy:
 def _outcome(task: Task, played: Rollouts) -> str:
     """Return, length and success of the one episode that was played."""
     words = [f"return {played.returns[0, 0]:.1f}", f"length {played.lengths[0, 0]}"]
-    if task.has_success:
+    if reports_success(task):
         words.append("success" if played.successes[0, 0] else "no success")
     return ", ".join(words)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from smac.envs.stability import diverged
+from smac.errors import UserError
 from smac.streams import derive_seed
 
 logger = logging.getLogger(__name__)
@@ -161,6 +162,8 @@ class LockStep:
         """
         try:
             observation, reward, terminated, truncated, info = self.envs[index].step(action)
+        except UserError:
+            raise  # of a whole kind of environment, not of this episode
         except Exception as error:  # whatever an environment may raise ends this episode, not the study
             logger.warning("an episode was given up: its environment raised %r", error)
             self.envs[index].close()

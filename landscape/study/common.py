@@ -16,6 +16,7 @@ from landscape.geometry import check_same_layout
 from landscape.statistics.path import check_options
 from smac.agents import method_label
 from smac.checkpoint import Description
+from smac.envs import reports_success
 from smac.errors import UserError
 from smac.files import write_atomically, write_json
 from smac.policies import PolicyCheckpoint, load_policy, of_one_kind
@@ -197,7 +198,7 @@ def fields_of(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
     """
     finished = rollouts.statuses == Status.FINISHED
     values = {"return": rollouts.returns, "length": rollouts.lengths.astype(float)}
-    if task.has_success:
+    if reports_success(task):
         values["success"] = rollouts.successes.astype(float)
     score = np.asarray(task.score(rollouts.returns, rollouts.solved))
     if np.isfinite(score).any():
@@ -251,7 +252,7 @@ def part_of(progress: Progress | None, before: int, total: int) -> Progress | No
 
 def none_solved(task: Task, rollouts: Rollouts) -> str:
     """A warning for sentences where success is out of the picture altogether; else nothing."""
-    if not task.has_success or rollouts.successes.any():
+    if not reports_success(task) or rollouts.successes.any():
         return ""
     return " No episode succeeded at any point, so this says nothing about solving the task."
 

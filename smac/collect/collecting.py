@@ -12,8 +12,9 @@ from smac.collect.chunks import keep_folder, play
 from smac.collect.recipes import Part, Recipe, assign, plain, recipe
 from smac.collect.success_rate import Calibration, calibrate
 from smac.data.transitions import Episode
+from smac.envs import reports_success
+from smac.envs.units import Units
 from smac.errors import UserError
-from smac.policies.units import Units
 from smac.streams import derive_seed
 from smac.tasks import Task
 
@@ -107,7 +108,7 @@ def find_disturbance(
 ) -> Calibration:
     """How much noise (PointMaze: wandering) gives a success rate, on seeds apart from the collection's."""
     check_counts(episodes, seed, workers)
-    if not task.has_success:
+    if not reports_success(task):
         raise UserError(f"task {task.name} does not tell success, so there is no success rate to aim at")
     seeds = np.random.SeedSequence(derive_seed(seed, "success rate")).spawn(episodes)
 

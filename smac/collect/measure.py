@@ -18,7 +18,7 @@ from smac.collect.collecting import check_counts
 from smac.collect.recipes import Recipe, plain, recipe
 from smac.data.summary import subtasks_solved
 from smac.data.transitions import Episode
-from smac.envs import make_env
+from smac.envs import make_env, reports_success
 from smac.tasks import Task
 
 CONFIDENCE = 0.95  # of the intervals over episodes
@@ -168,7 +168,7 @@ def numbers(task: Task, episodes: Sequence[Episode]) -> dict[str, Interval | Non
     return {
         "return": t_interval(returns),
         "score": t_interval(scores) if np.isfinite(scores).all() else None,
-        "success": wilson_interval(sum(successes), len(successes)) if task.has_success else None,
+        "success": wilson_interval(sum(successes), len(successes)) if reports_success(task) else None,
         "length": t_interval(np.array([len(e) for e in episodes], float)),
     }
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from smac.envs.units import Units
 from smac.errors import UserError
 from smac.policies.acting import GOAL_REACHING, FilePolicy, check_fits, load_policy
 from smac.policies.python import is_reference, source_file
-from smac.policies.units import Units
 from smac.streams import derive_seed
 from smac.tasks import Task
 

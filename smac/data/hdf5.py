@@ -17,14 +17,14 @@ REQUIRED = {name: name for name in ("observations", "actions", "rewards")} | {"t
 OPTIONAL = {"timeouts": "truncations", "next_observations": "next_observations", "infos/success": "success"}
 
 
-def read_hdf5(path: Path) -> Iterator[Recording]:
+def read_hdf5(path: Path, limit: int | None = None) -> Iterator[Recording]:
     """Episodes of a file, read one by one; for how they are cut see `recordings.cut`.
 
     Raises UserError if the file cannot be read or lacks a field.
     """
     try:
         with h5py.File(path, "r") as file:
-            yield from cut(_columns(file, path), str(path), env_id="D4RL")
+            yield from cut(_columns(file, path), str(path), env_id="D4RL", limit=limit)
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise UserError(f"{path}: not a readable HDF5 file in D4RL's layout ({error})") from None
 

@@ -11,33 +11,46 @@ from smac.data.minari_io import find_dataset, is_own, iterate_dataset, read_meta
 from smac.data.recordings import clipped, converted
 from smac.data.transitions import Episode
 from smac.envs import env_spec
+from smac.envs.units import Units, action_box
 from smac.errors import UserError
 from smac.tasks import Task
 
+MOST_CLIPPED = 0.2  # share of actions beyond [-1, 1] that may be overshoot; door_human.npz has 5.6 %
 
-def import_dataset(source: str | Path, task: Task, root: Path | None = None) -> tuple[list[Episode], dict]:
+
+def import_dataset(
+    source: str | Path, task: Task, root: Path | None = None, units: Units | None = None
+) -> tuple[list[Episode], dict]:
     """Episodes of a file or dataset made elsewhere, in the convention of `task`, and their provenance.
 
     What `read_dataset` does, and actions a little beyond [-1, 1] are clipped as the environments clip them;
     the provenance says how many. Of the shared demonstrations, door_human.npz needs it (-1.28 to 1.37), holds
     nothing after each episode's last action, which is dropped, and no success, which is read from the hinge;
-    relocate_human.npz holds both, and both are used. Raises UserError naming the field that does not fit.
+    relocate_human.npz holds both, and both are used. `units` are those of
+    the recorded actions, where the file does not say. Raises UserError naming the field that does not fit, or
+    if more than overshoot would be clipped for a box other than [-1, 1], where units can be mistaken.
     """
     path = find_dataset(source, root, task)
     if is_own(path):
         raise UserError(f"{path} is a dataset of ours already: use it as it is, or `smac data mix`")
     dims, episodes = env_spec(task), []
     steps = entries = beyond = 0
-    for recording in read_recordings(path, task):
+    for recording in read_recordings(path, task, units):
         steps += len(recording)
         entries += recording.actions.size
         beyond += int((np.abs(recording.actions) > 1.0).sum())
         episodes.append(converted(clipped(recording), task, dims))
+    if beyond > MOST_CLIPPED * entries and not action_box(task).is_unit:
+        raise UserError(
+            f"{path}: {beyond / entries:.0%} of its actions lie beyond [-1, 1], which is no "
+            "overshoot: if they are those of the environment, state --action-units env"
+        )
     provenance = {
         "collector": "import",
         "source": path.name,
         "sha256": checksum(path),
         "recorded_steps": steps,
+        "action_units": units or "as the file says",
         "actions_clipped": beyond / max(entries, 1),
     }
     return episodes, provenance

@@ -6,6 +6,7 @@ HDF5 files and `.npz` files are converted while reading.
 """
 
 import json
+import logging
 import os
 import shutil
 import uuid
@@ -23,14 +24,18 @@ from smac.data import hub
 from smac.data.belonging import check_belongs, recorded_spec
 from smac.data.hdf5 import read_hdf5
 from smac.data.npz import read_npz
-from smac.data.recordings import Recording, check, clipped, converted
+from smac.data.recordings import Recording, check, clipped, converted, split
 from smac.data.transitions import Episode
-from smac.envs import env_spec, make_env
+from smac.data.units import in_task_units, recorded_units
+from smac.envs import env_spec, make_env, registered_horizon
+from smac.envs.units import Units
 from smac.errors import UserError
 from smac.provenance import versions
 from smac.tasks import Task
 
-FILES: Mapping[str, Callable[[Path], Iterator[Recording]]] = {
+logger = logging.getLogger(__name__)
+
+FILES: Mapping[str, Callable[[Path, int | None], Iterator[Recording]]] = {  # and an episode's time limit
     ".hdf5": read_hdf5,
     ".h5": read_hdf5,
     ".npz": read_npz,
@@ -179,13 +184,20 @@ def is_own(path: Path) -> bool:
     return path.is_dir() and "task" in read_metadata(path)
 
 
-def read_recordings(path: Path, task: Task) -> Iterator[Recording]:
-    """Episodes of a dataset made elsewhere as they were recorded, observations flat as the task's."""
+def read_recordings(path: Path, task: Task, units: Units | None = None) -> Iterator[Recording]:
+    """Episodes of a dataset made elsewhere as they were recorded, observations flat as the task's.
+
+    Actions are in the task's units; `units` are those recorded, where the dataset does not say.
+    """
+    metadata = read_metadata(path) if path.is_dir() else {}
+    check_belongs(metadata, task, str(path))
+    units = recorded_units(path, metadata, task, units)
     if path.is_dir():
-        check_belongs(read_metadata(path), task, str(path))
-        yield from _recordings(path, task)
+        recordings = _recordings(path, task)
     else:
-        yield from FILES[path.suffix](path)
+        recordings = FILES[path.suffix](path, registered_horizon(task.env_id) or task.horizon)
+    for recording in recordings:
+        yield in_task_units(recording, task, units)
 
 
 def find_dataset(ref: str | Path, root: Path | None, task: Task | None = None) -> Path:
@@ -230,7 +242,7 @@ def _recordings(folder: Path, task: Task) -> Iterator[Recording]:
     spec = recorded_spec(metadata)
     for raw in _raw_episodes(folder, int(metadata["total_episodes"])):
         where = f"dataset {folder}, episode {raw['id']}"
-        yield Recording(
+        recording = Recording(
             where=where,
             observations=_flatten(raw["observations"], task, where),
             actions=raw["actions"],
@@ -239,6 +251,13 @@ def _recordings(folder: Path, task: Task) -> Iterator[Recording]:
             terminated=bool(raw["terminations"][-1:].any()),
             env_id=None if spec is None else spec["id"],
         )
+        flags = [np.asarray(raw[name], bool).reshape(-1) for name in ("terminations", "truncations")]
+        inside = int((flags[0] | flags[1])[:-1].sum())
+        if inside == 0 or task.reward == "success" or task.subtasks:  # whose endings are made anew
+            yield recording
+            continue
+        logger.warning("%s: cut at %d flags before its last step", where, inside)
+        yield from split(recording, *flags)
 
 
 def _raw_episodes(folder: Path, count: int) -> Iterator[dict[str, Any]]:

@@ -3,12 +3,13 @@
 | array | shape | |
 |---|---|---|
 | `observations` | [N, obs] | what each step began with, in the task's own layout; episodes end to end |
-| `actions` | [N, act] | in [-1, 1] |
+| `actions` | [N, act] | in [-1, 1], or as `action_units` says |
 | `rewards` | [N] | in the task's convention; not used where it is made of successes or sub-tasks |
 | `terminations` or `terminals` | [N] | whether the step ended the task |
 | `truncations` or `timeouts` | [N] | whether the recording stopped after the step |
 | `episode_lengths` | [episodes] | may take the place of the two |
 | `next_observations` | [N, obs] | optional; without it the last step of a truncated episode is dropped |
+| `action_units` | [] | `unit` or `env`; needed where the environment's box is not [-1, 1] |
 | `success` | [N] | optional: whether the step reached the goal |
 """
 
@@ -32,7 +33,7 @@ ENDS = {
 OPTIONAL = ("next_observations", "success")
 
 
-def read_npz(path: Path) -> Iterator[Recording]:
+def read_npz(path: Path, limit: int | None = None) -> Iterator[Recording]:
     """Episodes of a file in the layout above; for how they are cut see `recordings.cut`.
 
     Raises UserError if the file cannot be read, lacks an array, or holds one twice by two names.
@@ -41,7 +42,7 @@ def read_npz(path: Path) -> Iterator[Recording]:
     for name in REQUIRED:
         if not np.issubdtype(columns[name].dtype, np.floating):
             raise UserError(f"{path}: {name} must hold floating-point numbers, not {columns[name].dtype}")
-    yield from cut(columns, str(path))
+    yield from cut(columns, str(path), limit=limit)
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:

@@ -1,7 +1,9 @@
 """Episodes as others recorded them: checked against a task's environment and put into its convention."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,10 @@ from smac.tasks import Task
 from smac.tasks.adroit import WRONG_SIGN, reach
 from smac.tasks.kitchen import rewards, satisfied, solved_so_far
 
+logger = logging.getLogger(__name__)
+
 GAP = 1e-6  # a next observation further from the following one than this ends an episode (CORL)
+ROUNDING = 4.0  # and so many roundings of the coarser of their two types
 OUTLIER = 2.0  # actions beyond this were recorded in other units: clipping would make others of them
 CHUNK = 2**18  # rows looked at together
 
@@ -35,13 +40,17 @@ class Recording:
         return len(self.actions)
 
 
-def cut(columns: Mapping[str, Any], where: str, env_id: str | None = None) -> Iterator[Recording]:
+def cut(
+    columns: Mapping[str, Any], where: str, env_id: str | None = None, limit: int | None = None
+) -> Iterator[Recording]:
     """The episodes of columns recorded end to end, one row a step.
 
     `columns` (arrays, or h5py datasets, which are read episode by episode): observations, actions, rewards,
     and at least one of terminations, truncations and episode_lengths; next_observations and success where
     there are. An episode ends at a termination or truncation, where `episode_lengths` says so, and where the
-    next observation is not the one that follows. Without next_observations, what the last action of an
+    next observation is not the one that follows. Where only terminations tell, the resets at the time limit
+    show nowhere: an episode then ends after `limit` steps too, as D4RL's `qlearning_dataset` cuts, and the
+    log says so. Without next_observations, what the last action of an
     episode led to is unknown: that step is dropped, unless it terminated; then it is kept, since its next
     state has no value, with the last observation repeated.
     """
@@ -52,6 +61,14 @@ def cut(columns: Mapping[str, Any], where: str, env_id: str | None = None) -> It
     terminations = _flags(columns, "terminations", count)
     ends = terminations | _flags(columns, "truncations", count) | _stated_ends(columns, count, where)
     ends |= _gaps(columns, count)
+    if limit is not None and not columns.keys() & {"truncations", "episode_lengths", "next_observations"}:
+        late = _time_limit(ends, limit)
+        if late.any():
+            logger.warning(
+                "%s: nothing says where episodes were stopped (timeouts, next_observations): cut after %d "
+                "steps, the environment's limit, as D4RL does, at %d places", where, limit, late.sum()
+            )  # fmt: skip
+        ends |= late
     start = 0
     for number, last in enumerate(np.flatnonzero(ends)):
         recording = _episode(columns, start, int(last), bool(terminations[last]))
@@ -82,15 +99,26 @@ def _stated_ends(columns: Mapping[str, Any], count: int, where: str) -> np.ndarr
     return ends
 
 
+def _time_limit(ends: np.ndarray, limit: int) -> np.ndarray:
+    """Where an episode has had `limit` steps and goes on, bool [count]."""
+    late, start = np.zeros(len(ends), dtype=bool), 0
+    for last in np.flatnonzero(ends):
+        late[start + limit - 1 : last : limit] = True
+        start = int(last) + 1
+    return late
+
+
 def _gaps(columns: Mapping[str, Any], count: int) -> np.ndarray:
     """Steps whose next observation is not the one that follows, bool [count]; read in pieces."""
     gaps = np.zeros(count, dtype=bool)
     if "next_observations" not in columns:
         return gaps
+    types = [columns[name].dtype for name in ("observations", "next_observations")]
+    step = ROUNDING * max((float(np.finfo(t).eps) for t in types if t.kind == "f"), default=0.0)
     for i in range(0, count - 1, CHUNK):
         j = min(i + CHUNK, count - 1)
-        jump = np.abs(columns["next_observations"][i:j] - columns["observations"][i + 1 : j + 1])
-        gaps[i:j] = (jump > GAP).any(axis=1)
+        led_to, following = columns["next_observations"][i:j], columns["observations"][i + 1 : j + 1]
+        gaps[i:j] = (np.abs(led_to - following) > GAP + step * np.abs(following)).any(axis=1)
     return gaps
 
 
@@ -117,6 +145,21 @@ def _episode(columns: Mapping[str, Any], first: int, last: int, terminated: bool
     )
 
 
+def split(recording: Recording, terminations: np.ndarray, truncations: np.ndarray) -> Iterator[Recording]:
+    """The parts of an episode that has flags [T] before its last step: each ends at one of them."""
+    ends = (terminations | truncations)[:-1]
+    bounds = [0, *(np.flatnonzero(ends) + 1).tolist(), len(recording)]
+    for first, end in pairwise(bounds):
+        yield replace(
+            recording,
+            observations=recording.observations[first : end + 1],
+            actions=recording.actions[first:end],
+            rewards=recording.rewards[first:end],
+            success=None if recording.success is None else recording.success[first:end],
+            terminated=bool(terminations[end - 1 : end].any()),
+        )
+
+
 def check(recording: Recording, dims: EnvDims) -> None:
     """UserError that names the field which does not fit an environment of these sizes."""
     steps, where = len(recording), recording.where
@@ -129,14 +172,27 @@ def check(recording: Recording, dims: EnvDims) -> None:
     ):
         if array.shape != shape:
             raise UserError(f"{where}: {name} has shape {array.shape}, the task needs {shape}{_known(array)}")
-        if not np.issubdtype(array.dtype, np.number) or not np.isfinite(array).all():
-            raise UserError(f"{where}: {name} holds a number that is not finite")
+        if not np.issubdtype(array.dtype, np.number):
+            raise UserError(f"{where}: {name} must hold numbers, not {array.dtype}")
+        _check_finite(array, f"{where}: {name}")
     largest = float(np.abs(recording.actions).max())
     if largest > 1.0 + 1e-6:
         raise UserError(
             f"{where}: actions reach {largest:.3g}, the task's environment takes [-1, 1]; `smac data import` "
             f"clips those up to {OUTLIER:g}"
         )
+
+
+def _check_finite(array: np.ndarray, what: str) -> None:
+    """UserError with the index of the first number that is not finite, or that float32 cannot hold."""
+    good = np.abs(array) <= np.finfo(np.float32).max  # NaN is not below anything
+    if good.all():
+        return
+    index = np.argwhere(~good)[0]
+    number, at = array[tuple(index)], ", ".join(map(str, index))
+    if np.isfinite(number):
+        raise UserError(f"{what}[{at}] is {number:.3g}, which overflows float32")
+    raise UserError(f"{what}[{at}] is {number}: a number that is not finite")
 
 
 _LAYOUTS = {

@@ -125,6 +125,8 @@ def summarise(
     chosen = get_task(task)
     solved = [subtasks_solved(chosen, episode) for episode in episodes] if chosen.subtasks else []
     returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in episodes])
+    successes = [episode.success.any() for episode in episodes]
+    told = chosen.has_success or any(successes)  # beside a reward of its own, where it was recorded
     lengths = np.array([len(episode) for episode in episodes])
     actions = np.concatenate([episode.actions for episode in episodes])
     return DatasetSummary(
@@ -136,7 +138,7 @@ def summarise(
         return_mean=float(returns.mean()),
         return_min=float(returns.min()),
         return_max=float(returns.max()),
-        success_rate=float(np.mean([e.success.any() for e in episodes])) if chosen.has_success else None,
+        success_rate=float(np.mean(successes)) if told else None,
         subtasks_solved=tuple(solved.count(k) for k in range(len(chosen.subtasks) + 1)) if solved else (),
         length_mean=float(lengths.mean()),
         length_min=int(lengths.min()),

@@ -10,6 +10,7 @@ from smac.envs.make import (
     env_spec,
     make_env,
     registered_horizon,
+    reports_success,
 )
 from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward
 
@@ -28,4 +29,5 @@ __all__ = [
     "env_spec",
     "make_env",
     "registered_horizon",
+    "reports_success",
 ]

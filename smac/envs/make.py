@@ -13,11 +13,10 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.wrappers import RescaleAction
 
 from smac.envs.adroit import CorrectedReward
 from smac.envs.kitchen import CompletionFlags, KitchenReward
-from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward
+from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward, UnitAction
 from smac.errors import UserError
 from smac.tasks import Task, kitchen
 
@@ -74,7 +73,7 @@ def make_env(task: Task) -> gymnasium.Env:
     for name in task.wrappers:
         env = WRAPPERS[name](env)
     if not _unit_box(env.action_space):
-        env = RescaleAction(env, np.float32(-1), np.float32(1))
+        env = UnitAction(env)
     return env if task.action_scale == 1.0 else ScaledAction(env, task.action_scale)
 
 
@@ -119,6 +118,26 @@ def env_spec(task: Task) -> EnvDims:
         assert env.observation_space.shape is not None
         assert env.action_space.shape is not None
         return EnvDims(env.observation_space.shape[0], env.action_space.shape[0])
+    finally:
+        env.close()
+
+
+@cache
+def reports_success(task: Task) -> bool:
+    """Whether an episode of the task can be told to have succeeded.
+
+    By its reward, or because its environment gives `info["success"]`, which one step of it shows.
+    """
+    if task.has_success:
+        return True
+    env = make_env(task)
+    try:
+        _, first = env.reset(seed=0)
+        assert isinstance(env.action_space, Box)
+        return "success" in first or "success" in env.step(np.zeros_like(env.action_space.low))[4]
+    except Exception as error:  # whoever plays it will say so
+        log.debug("task %s: one step of its environment raised %r", task.name, error)
+        return False
     finally:
         env.close()
 

@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import RescaleAction
 
 from smac.errors import UserError
 
@@ -18,6 +19,14 @@ from smac.errors import UserError
 def own_copy(info: Mapping[str, Any]) -> dict[str, Any]:
     """`info` with copies of its lists and arrays: some environments hand out objects they go on changing."""
     return {k: v.copy() if isinstance(v, (list, np.ndarray)) else v for k, v in info.items()}
+
+
+def one_number(reward: Any) -> float:
+    """A reward as a float: some environments give arrays of one number."""
+    values = np.asarray(reward, dtype=np.float64)
+    if values.size != 1:
+        raise UserError(f"the environment's reward has shape {values.shape}; it must be one number")
+    return float(values.item())
 
 
 class FlatObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
@@ -41,6 +50,17 @@ class FlatObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         if not self.keys:
             return np.array(observation, dtype=np.float32)
         return np.concatenate([observation[key] for key in self.keys], dtype=np.float32, casting="same_kind")
+
+
+class UnitAction(RescaleAction):
+    """Actions in [-1, 1] for a bounded box; the specification of an environment with it can be written.
+
+    That of `RescaleAction` cannot: it records its bounds, and these have to be NumPy's, of the box's type.
+    """
+
+    def __init__(self, env: gymnasium.Env):
+        RecordConstructorArgs.__init__(self)  # what is recorded first stays
+        RescaleAction.__init__(self, env, np.float32(-1), np.float32(1))
 
 
 class ScaledAction(gymnasium.ActionWrapper, RecordConstructorArgs):
@@ -98,4 +118,4 @@ class OwnReward(gymnasium.Wrapper, RecordConstructorArgs):
         """One step; see `gymnasium.Env.step`."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         truncated = bool(truncated) and not terminated
-        return observation, float(reward), bool(terminated), truncated, own_copy(info)
+        return observation, one_number(reward), bool(terminated), truncated, own_copy(info)

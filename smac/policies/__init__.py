@@ -16,7 +16,6 @@ No file is executed, and none is read by halves: every tensor of an actor is use
 | `libraries` | one table of readers, a row for each layout |
 | `network` | what a policy of another library computes, and the ledger of its tensors |
 | `stated` | the description and the check beside a file |
-| `units` | actions of the environment and of [-1, 1] |
 | `python` | modules and functions that a user names |
 """
 

@@ -16,13 +16,13 @@ from torch import Tensor
 from smac.agents import agent_class, config_of
 from smac.checkpoint import HEADER, load_checkpoint
 from smac.envs import env_spec
+from smac.envs.units import Units, action_box
 from smac.errors import UserError
 from smac.nets import ACTORS
 from smac.policies.contents import is_safetensors, refusing, safetensors_header
 from smac.policies.libraries import GOAL_REACHING, fit, read_network
 from smac.policies.network import check_tensor
 from smac.policies.python import checked_actions, gain_and_offset, import_policy, is_reference
-from smac.policies.units import Units, action_box
 from smac.tasks import Task, get_task
 
 Act = Callable[[Tensor, Tensor | None], Tensor]  # observation [obs], standard normal noise [act] or none

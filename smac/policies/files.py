@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from smac.checkpoint import Description, load_checkpoint, save_checkpoint
+from smac.envs.units import Units
 from smac.errors import UserError
 from smac.nets import ACTIVATIONS
 from smac.policies.acting import is_ours
@@ -21,7 +22,6 @@ from smac.policies.foreign import load_foreign
 from smac.policies.modules import load_module
 from smac.policies.network import check_tensor
 from smac.policies.python import is_reference
-from smac.policies.units import Units
 
 ACTOR = "actor."
 

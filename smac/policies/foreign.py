@@ -14,6 +14,7 @@ import torch
 
 from smac.checkpoint import Description
 from smac.envs import env_spec
+from smac.envs.units import Units
 from smac.errors import UserError
 from smac.nets import LOG_STD_RANGE
 from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind
@@ -21,7 +22,6 @@ from smac.policies.checkpoints import PolicyCheckpoint
 from smac.policies.libraries import GOAL_REACHING, fit, read_network
 from smac.policies.network import Affine, Network
 from smac.policies.normalisers import Normaliser, fold_normaliser
-from smac.policies.units import Units
 from smac.tasks import get_task
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smac.envs.units import Box, Units, action_box
 from smac.errors import UserError
 from smac.nets import AnyActivation
 from smac.policies.contents import Contents, read_contents, refusing, unpickle
 from smac.policies.network import Affine, Network, Normalisation, Tensors
 from smac.policies.stated import Stated, build, check, read_stated
-from smac.policies.units import Box, Units, action_box
 from smac.tasks import Task
 
 log = logging.getLogger(__name__)

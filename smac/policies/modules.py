@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from smac.checkpoint import Description
 from smac.envs import env_spec
+from smac.envs.units import Units, action_box
 from smac.errors import UserError
 from smac.policies.actors import ActorSpec
 from smac.policies.checkpoints import PolicyCheckpoint
 from smac.policies.network import check_tensor
 from smac.policies.python import checked_actions, gain_and_offset, import_policy
-from smac.policies.units import Units, action_box
 from smac.tasks import get_task
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from smac.envs.units import Box, Units
 from smac.errors import UserError
 from smac.nets import ACTIVATIONS, LOG_STD_RANGE, AnyActivation
-from smac.policies.units import Box, Units
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LayerNorm = tuple[Tensor, Tensor]  # scale and shift, both [out]

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from smac.envs.units import Box, Units
 from smac.errors import UserError
-from smac.policies.units import Box, Units
 
 Function = Callable[[Tensor], Any]  # observations [batch, obs], float32 -> actions [batch, act]
 

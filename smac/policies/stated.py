@@ -11,12 +11,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
+from smac.envs.units import Box, Units
 from smac.errors import UserError
 from smac.files import read_json
 from smac.nets import ACTIVATIONS
 from smac.policies.contents import read_contents, refusing
 from smac.policies.network import Affine, Network, Normalisation, Tensors
-from smac.policies.units import Box, Units
 from smac.policies.vecnormalize import read_vecnormalize
 
 OUTPUTS = ("tanh", "clip")

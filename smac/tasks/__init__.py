@@ -5,7 +5,7 @@ import re
 
 from smac.errors import UserError
 from smac.tasks import adroit, antmaze, kitchen, locomotion, pointmaze
-from smac.tasks.task import REWARDS, Convention, Task
+from smac.tasks.task import REWARDS, Convention, Task, option_names
 
 __all__ = ["REWARDS", "Convention", "Task", "get_task", "task_names"]
 
@@ -42,11 +42,11 @@ def _environment(env_id: str, options: str) -> Task:
     """Any gymnasium environment, with its own reward, termination and time limit."""
     from smac.envs import registered_horizon  # gymnasium is slow to import
 
-    horizon = registered_horizon(env_id)
-    if horizon is None and "horizon=" not in options:
+    horizon, stated = registered_horizon(env_id), option_names(options)
+    if horizon is None and "horizon" not in stated:
         raise UserError(f"{env_id} has no time limit of its own: state one, as in {env_id}@horizon=1000")
     wrong_sign = env_id in adroit.WRONG_SIGN
-    if wrong_sign and "reward=" not in options:
+    if wrong_sign and "reward" not in stated:
         raise UserError(
             f"the dense reward of {env_id} grows with the palm's distance, a sign error: state "
             f"{env_id}@reward=corrected for D4RL's sign, or @reward=own for the reward as it is"

@@ -43,7 +43,7 @@ def explain(
 
 def _success(task: Task) -> str:
     if not task.has_success:
-        return "not defined: look at return and score"
+        return "where the environment reports it; else look at return and score"
     return task.success or "as the environment reports it"
 
 

@@ -181,6 +181,11 @@ class Task:
         return values[value]
 
 
+def option_names(text: str) -> set[str]:
+    """The keys of options KEY=VALUE, separated by commas."""
+    return {item.partition("=")[0] for item in _OPTION_ENDS.split(text)}
+
+
 _OPTION_ENDS = re.compile(r",(?=[\w.]+=)")  # a comma inside a value is no end
 _MEASURED_ON = ("env_id", "env_kwargs", "reward", "horizon", "action_scale")
 

@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from smac.envs import reports_success
 from smac.errors import UserError
 from smac.files import write_atomically
 from smac.rollout import Rollouts
@@ -38,7 +39,7 @@ class Evaluations:
     ) -> Self:
         """One evaluation, from rollouts [seeds, episodes]."""
         finished = np.isfinite(played.returns)
-        told = finished & task.has_success
+        told = finished & reports_success(task)
         return cls(
             np.array([step], np.int64),
             np.array(seeds, np.int64),

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from smac.data.replay import ReplayBuffer
 from smac.data.rewards import UNSCALED, RewardScale
-from smac.envs import make_env
+from smac.envs import make_env, reports_success
 from smac.streams import Streams, derive_seed
 from smac.tasks import Task
+from smac.training.finite import check_given
 
 Explore = Callable[[Tensor], Tensor]  # observations [seeds, observation] -> actions [seeds, action]
 
@@ -23,7 +24,9 @@ class OnlineEnvs:
 
     def __init__(self, task: Task, seeds: Sequence[int]) -> None:
         self.envs, self.seeds = [make_env(task) for _ in seeds], tuple(seeds)
-        self.has_success = task.has_success
+        self.has_success = reports_success(task)
+        self.succeeded = [False] * len(seeds)  # so far in the episode under way
+        self.taken = 0  # steps
         self.episodes = [-1] * len(seeds)
         self.actions: list[list[np.ndarray]] = [[] for _ in seeds]  # of the episode under way
         self.observations = np.stack([self._reset(k) for k in range(len(seeds))])
@@ -33,24 +36,33 @@ class OnlineEnvs:
     def _reset(self, k: int) -> np.ndarray:
         """Begin the next episode of seed k, from a seed of its own: that and its actions are its state."""
         self.episodes[k] += 1
-        self.actions[k] = []
+        self.actions[k], self.succeeded[k] = [], False
         seed = derive_seed(self.seeds[k], "online/env", self.episodes[k]) % 2**31
-        return np.asarray(self.envs[k].reset(seed=seed)[0], np.float32)
+        observation = np.asarray(self.envs[k].reset(seed=seed)[0], np.float32)
+        check_given(self.taken, self.seeds[k], "environment's first observation of an episode", observation)
+        return observation
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Next observations, rewards and terminations, [seeds, ...]; an ended episode then starts again.
 
         The next observation of an episode's last step is its own, not the first of the episode that follows.
+        UserError at the first number that is not finite.
         """
+        self.taken += 1
         nexts = np.empty_like(self.observations)
         rewards, terminations = np.zeros(len(self.envs), np.float32), np.zeros(len(self.envs), bool)
         for k, env in enumerate(self.envs):
-            nexts[k], rewards[k], terminations[k], truncated, info = env.step(actions[k])
+            check_given(self.taken, self.seeds[k], "policy's action", actions[k])
+            nexts[k], reward, terminations[k], truncated, info = env.step(actions[k])
+            check_given(self.taken, self.seeds[k], "environment's observation", nexts[k])
+            check_given(self.taken, self.seeds[k], "environment's reward", float(reward))
+            rewards[k] = reward
             self.observations[k] = nexts[k]
             self.actions[k].append(actions[k].copy())
             self.returns[k] += rewards[k]
+            self.succeeded[k] |= bool(info.get("success", False))
             if terminations[k] or truncated:
-                success = float(info["success"]) if self.has_success else float("nan")
+                success = float(self.succeeded[k]) if self.has_success else float("nan")
                 self.finished[k].append((self.returns[k], success))
                 self.returns[k] = 0.0
                 self.observations[k] = self._reset(k)
@@ -66,6 +78,7 @@ class OnlineEnvs:
     def state(self) -> dict[str, Any]:
         """Per seed: the number of the episode under way, its actions so far, and the ones that ended."""
         return {
+            "taken": self.taken,
             "episodes": self.episodes,
             "actions": [torch.from_numpy(np.array(a, np.float32)) for a in self.actions],
             "returns": self.returns.tolist(),
@@ -74,11 +87,13 @@ class OnlineEnvs:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Play the unfinished episodes again, action by action: simulators repeat themselves from a seed."""
+        self.taken = state.get("taken", 0)  # states of older runs do not say
         for k, actions in enumerate(state["actions"]):
             self.episodes[k] = state["episodes"][k] - 1
             self.observations[k] = self._reset(k)
             for action in actions.numpy():
-                self.observations[k] = self.envs[k].step(action)[0]
+                self.observations[k], *_, info = self.envs[k].step(action)
+                self.succeeded[k] |= bool(info.get("success", False))
                 self.actions[k].append(action)
         self.returns = np.array(state["returns"])
         self.finished = [[(total, success) for total, success in f] for f in state["finished"]]

@@ -19,6 +19,7 @@ from smac.diffusion import DiffusionTrainer
 from smac.errors import UserError
 from smac.tasks import Task
 from smac.training.fast import fast_update
+from smac.training.finite import check_losses, losses_due
 from smac.training.metrics import RunningMeans
 from smac.training.recorder import Recorder, Schedule
 from smac.training.run import Run
@@ -92,9 +93,13 @@ def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, option
         batch = data.sample(config.batch_size)
         assert batch.outcomes is not None
         means.add(trainer.update(batch.observations, batch.actions, batch.outcomes))
-        if step == config.diffusion_steps or step % options.log_every == 0:
+        logs = step == config.diffusion_steps or step % options.log_every == 0
+        saves = options.save_every and step % options.save_every == 0
+        if logs or saves or losses_due(step, agent.device):
+            check_losses(step, agent.seeds, means.sums)
+        if logs:
             run.log("diffusion", step, agent.seeds, means.take())
-        if options.save_every and step % options.save_every == 0:
+        if saves:
             run.save("diffusion", step, parts)
         run.progress("diffusion", step, config.diffusion_steps)
 

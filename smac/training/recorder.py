@@ -18,6 +18,7 @@ from smac.tasks import Task
 from smac.training.episodes import Evaluations
 from smac.training.evaluate import Evaluator, summary
 from smac.training.fast import UpdateMode
+from smac.training.finite import check_agent, check_losses, losses_due
 from smac.training.metrics import RunningMeans
 from smac.training.run import Run
 from smac.training.sinks import SinkName, open_sinks
@@ -106,13 +107,20 @@ class Recorder:
         """Do what is due after `step`; `extra` gives more metrics and is asked only when a row is written."""
         schedule, last = self.schedule, step == self.steps
         evaluates = last or schedule.evaluation_due(step)
-        if evaluates or step % schedule.log_every == 0:
+        trajectory = schedule.trajectory_every and step % schedule.trajectory_every == 0
+        saves = schedule.save_every and step % schedule.save_every == 0
+        writes = evaluates or step % schedule.log_every == 0
+        if writes or trajectory or saves or losses_due(step, self.agent.device):
+            check_losses(step, self.agent.seeds, self.means.sums)
+        if last or trajectory or saves:
+            check_agent(step, self.agent)
+        if writes:
             metrics = self.means.take() | dict(extra())
             metrics |= self._evaluated(step) if evaluates else {}
             self._log(step, metrics)
-        if schedule.trajectory_every and step % schedule.trajectory_every == 0:
+        if trajectory:
             self.save("trajectory", step, f"trajectory/step-{step:08d}")
-        if schedule.save_every and step % schedule.save_every == 0:
+        if saves:
             self.run.save(self.phase, step, self.parts)
         self.run.progress(self.phase, step, self.steps)
 

@@ -46,7 +46,7 @@ def test_show_explains_any_environment(capsys):
         "200 steps",
         "`own`",
         "-1200.0, -150.0",
-        "RescaleAction",
+        "UnitAction",
         "name one with --dataset",
     ):
         assert part in printed, part

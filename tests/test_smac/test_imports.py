@@ -3,15 +3,20 @@
 import os
 from pathlib import Path
 
+import gymnasium
+import h5py
+import minari
 import numpy as np
 import pytest
 import tyro
+from minari.data_collector import EpisodeBuffer
 
 from analysis_cli import data as commands
 from smac.data.imports import checksum, import_dataset, mix
 from smac.data.minari_io import read_dataset, read_metadata, write_dataset
 from smac.data.summary import describe_dataset
 from smac.data.transitions import sparse_episode
+from smac.envs import make_env
 from smac.errors import UserError
 from smac.tasks import get_task
 
@@ -175,3 +180,88 @@ def test_the_real_relocate_file():
     assert provenance["actions_clipped"] == 0.0
     for episode in episodes:
         assert RELOCATE.solved(episode.observations[1:]).tolist() == episode.success.tolist()
+
+
+# ---- units of actions ----------------------------------------------------------------------------------
+
+PENDULUM = get_task("Pendulum-v1")  # its box is [-2, 2]
+
+
+def pendulum_columns():
+    actions = np.random.default_rng(0).uniform(-2, 2, (200, 1)).astype(np.float32)
+    actions[:2, 0] = -2, 2
+    stops = np.arange(200) == 199
+    columns = {"observations": np.zeros((200, 3), np.float32), "actions": actions, "rewards": np.zeros(200)}
+    return columns | {
+        "next_observations": columns["observations"],
+        "terminals": stops & False,
+        "timeouts": stops,
+    }
+
+
+def pendulum_file(path, **changes):
+    fields = pendulum_columns() | changes
+    if path.suffix == ".npz":
+        np.savez(path, **fields)
+        return path
+    with h5py.File(path, "w") as file:
+        for name, column in fields.items():
+            file[name] = column
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("form", ["hdf5", "minari", "npz"])
+def test_actions_in_units_of_the_environment_are_scaled_not_clipped(tmp_path, monkeypatch, form):
+    """Once nearly half of the entries of such a set were clipped, at exit status 0."""
+    made, units = pendulum_columns(), None
+    if form == "minari":
+        monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+        fields = {name: made[name] for name in ("actions", "rewards")}
+        ends = {"terminations": made["terminals"], "truncations": made["timeouts"]}
+        buffer = EpisodeBuffer(observations=np.zeros((201, 3), np.float32), **fields, **ends)
+        minari.create_dataset_from_buffers("other/pendulum-v0", [buffer], env=gymnasium.make("Pendulum-v1"))
+        source = "other/pendulum-v0"
+    else:
+        source = pendulum_file(tmp_path / f"pendulum.{form}")
+        units = "env" if form == "npz" else None  # the layout does not say
+    (episode,), provenance = import_dataset(source, PENDULUM, units=units)
+    np.testing.assert_array_equal(episode.actions, made["actions"] / 2)
+    assert np.abs(episode.actions).max() == 1.0
+    assert provenance["actions_clipped"] == 0.0
+
+
+def test_units_that_nothing_says_and_entries_far_outside_are_refused(tmp_path):
+    path = pendulum_file(tmp_path / "pendulum.npz")
+    with pytest.raises(UserError, match=r"whether its actions are .* \[-2, 2\], or in \[-1, 1\]: state"):
+        import_dataset(path, PENDULUM)
+    with pytest.raises(UserError, match=r"5\d% of its actions lie beyond \[-1, 1\], which is no overshoot"):
+        import_dataset(path, PENDULUM, units="unit")
+    said = pendulum_file(tmp_path / "said.npz", action_units="env")
+    assert np.abs(read_dataset(said, PENDULUM)[0].actions).max() == 1.0
+    with pytest.raises(UserError, match="action_units must be env or unit, not 'm'"):
+        read_dataset(pendulum_file(tmp_path / "metres.npz", action_units="m"), PENDULUM)
+
+
+def test_import_command_takes_units(tmp_path, capsys):
+    path = pendulum_file(tmp_path / "pendulum.npz")
+    line = ("--source", path, "--task", "Pendulum-v1", "--dataset", "my/pendulum-v0", "--out", tmp_path)
+    run(commands.Import, *line, "--action-units", "env")
+    assert read_metadata(tmp_path / "my" / "pendulum-v0")["provenance"]["action_units"] == "env"
+    assert np.abs(read_dataset("my/pendulum-v0", PENDULUM, tmp_path)[0].actions).max() == 1.0
+
+
+@pytest.mark.filterwarnings("error:.*env_spec is not serializable")
+def test_a_dataset_for_another_box_recovers_its_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    episodes, provenance = import_dataset(pendulum_file(tmp_path / "pendulum.hdf5"), PENDULUM)
+    write_dataset(episodes, task=PENDULUM, dataset_id="my/pendulum-v0", root=None, provenance=provenance)
+    recovered, ours = minari.load_dataset("my/pendulum-v0").recover_environment(), make_env(PENDULUM)
+    assert recovered.action_space == ours.action_space
+    for env in (recovered, ours):
+        env.reset(seed=3)
+    for action in np.linspace(-1, 1, 5, dtype=np.float32):
+        theirs, mine = (env.step(np.array([action])) for env in (recovered, ours))
+        np.testing.assert_array_equal(theirs[0], mine[0])
+        assert theirs[1] == mine[1]
+    assert recovered.spec.to_json() == ours.spec.to_json()

@@ -161,7 +161,7 @@ def test_fields_that_do_not_fit(root, episodes):
         "actions reach 3": {"actions": good["actions"] * 0 + 3},
         "actions has shape": {"actions": np.zeros((len(episodes[0]), 3), np.float32)},
         "observations has shape": {"observations": good["observations"][:, :5]},
-        "observations holds a number that is not finite": {"observations": good["observations"] * np.nan},
+        r"observations\[0, 0\] is nan": {"observations": good["observations"] * np.nan},
         "rewards has shape": {"rewards": good["rewards"][:-1]},
     }
     for i, (message, change) in enumerate(cases.items()):
@@ -218,6 +218,25 @@ def test_native_maze_dataset_is_converted(root, infos):
     with pytest.raises(UserError, match="belongs to task pointmaze-umaze, not pointmaze-medium"):
         read_dataset("D4RL/pointmaze/umaze-v2", MEDIUM)
     assert describe_dataset("D4RL/pointmaze/umaze-v2").transitions == 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_termination_inside_a_minari_episode_ends_it(root, caplog):
+    env = gymnasium.make("InvertedPendulum-v4")
+    buffer = EpisodeBuffer(
+        observations=np.repeat(np.arange(6.0)[:, None], 4, axis=1),
+        actions=np.zeros((5, 1), np.float32),
+        rewards=np.arange(5.0),
+        terminations=np.array([False, True, False, False, False]),
+        truncations=np.array([False] * 4 + [True]),
+    )
+    minari.create_dataset_from_buffers("other/pendulum-v0", [buffer], env=env)
+    first, second = read_dataset("other/pendulum-v0", get_task("InvertedPendulum-v4"))
+    assert (first.rewards.tolist(), second.rewards.tolist()) == ([0, 1], [2, 3, 4])
+    assert first.observations[:, 0].tolist() == [0, 1, 2]
+    assert second.observations[:, 0].tolist() == [2, 3, 4, 5]
+    assert [(e.terminated, e.truncated) for e in (first, second)] == [(True, False), (False, True)]
+    assert "cut at 1 flags before its last step" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -78,6 +78,25 @@ def test_next_observations_leave_nothing_to_drop_and_show_gaps(save):
     assert [e.terminated for e in episodes] == [False, True, False]
 
 
+def test_resets_that_nothing_marks_are_cut_at_the_time_limit_as_d4rl_does_and_said(save, caplog):
+    """Cars that fail never terminate: without timeouts all their episodes passed as one."""
+    car = get_task("MountainCarContinuous-v0@horizon=7")  # the data are of its registered 999 steps
+    made = columns(count=2100, obs=2, act=1, terminals=at(1018, count=2100))
+    lengths = [len(e) for e in read_dataset(save(**made | {"timeouts": None}), car)]
+    assert lengths == [998, 20, 998, 81]  # a step whose outcome is not recorded is dropped
+    assert "nothing says where episodes were stopped" in caplog.text
+    assert "cut after 999 steps, the environment's limit, as D4RL does, at 2 places" in caplog.text
+
+
+@pytest.mark.parametrize("types", [("f4", "f8"), ("f8", "f4"), ("f4", "f4")])
+def test_rounding_of_one_column_ends_no_episode(save, types):
+    exact = 1000.0 + np.repeat(np.arange(11)[:, None] / 7, 11, axis=1)
+    observations, following = exact[:-1].astype(types[0]), exact[1:].astype(types[1])
+    following[4, 3] += 0.01  # which is no rounding
+    path = save(observations=observations, next_observations=following)
+    assert [len(e) for e in read_dataset(path, HOPPER)] == [5, 5]
+
+
 def test_d4rl_without_timeouts_is_cut_at_terminals(save):
     assert rows(read_dataset(save(timeouts=None, terminals=at(4)), HOPPER)) == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
 
@@ -124,7 +143,8 @@ def test_no_success_is_read_from_an_observation_that_was_not_recorded(tmp_path):
         ({"act": 2}, r"actions has shape \(9, 2\), the task needs \(9, 3\)"),
         ({"rewards": np.zeros((10, 2), np.float32)}, r"rewards has shape \(18,\), the task needs \(9,\)"),
         ({"rewards": np.zeros(9, np.float32)}, "rewards has 9 rows, actions 10"),
-        ({"rewards": np.full(10, np.nan, np.float32)}, "rewards holds a number that is not finite"),
+        ({"rewards": np.where(at(3), np.nan, 0.0)}, r"rewards\[3\] is nan: a number that is not finite"),
+        ({"rewards": np.where(at(3), 1e39, 0.0)}, r"rewards\[3\] is 1e\+39, which overflows float32"),
         ({"actions": np.full((10, 3), 1.2, np.float32)}, r"actions reach 1\.2, .* takes \[-1, 1\]"),
     ],
 )

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.wrappers import RescaleAction
 
-from smac.envs import ScaledAction, make_env
+from smac.envs.make import make_env
+from smac.envs.wrappers import ScaledAction
 from smac.tasks import Task
 
 Units = Literal["env", "unit"]
