@@ -50,9 +50,18 @@ def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names})
 
 
-def new_directory(path: Path) -> Path:
-    """The directory, made if it is missing; refused if it holds anything, since nothing is overwritten."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+def remove_temporaries(directory: Path) -> None:
+    """Remove what `write_atomically` left in a directory when it was killed; its process must be gone."""
+    for path in directory.rglob(".*.tmp*"):
+        path.unlink(missing_ok=True)
+
+
+def new_directory(path: Path, besides: str = "") -> Path:
+    """The directory, made if it is missing; refused if it holds anything, since nothing is overwritten.
+
+    A file named `besides` does not count.
+    """
+    if path.exists() and (not path.is_dir() or any(inside.name != besides for inside in path.iterdir())):
         raise UserError(f"{path}: already exists and is not empty; choose another --out")
     path.mkdir(parents=True, exist_ok=True)
     return path
