@@ -15,13 +15,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress_bar, wrote
-from analysis_cli.processes import run_command
+from analysis_cli.processes import Children
 from analysis_cli.train import defaults
 from figures.curves import CurvePair, draw_curves
 from smac.agents import OFFLINE, ONLINE, agent_class, method_label, method_parts
 from smac.data.minari_io import find_dataset
 from smac.errors import UserError
 from smac.files import default_directory, new_directory, read_json, write_json, write_text
+from smac.locks import only_writer
 from smac.provenance import versions
 from smac.tasks import get_task
 from smac.training.comparison import (
@@ -166,24 +167,33 @@ def _method_words(method: str) -> list[str]:
 
 def carry_out(out: Path, workers: int) -> None:
     """Do what is left of the plan in `out`, then write and print its tables."""
-    plan = read_json(out / PLAN)
+    with only_writer(out):
+        plan = read_json(out / PLAN)
+        _train(out, plan, workers)
+        report(out, plan)
+
+
+def _train(out: Path, plan: Mapping[str, Any], workers: int) -> None:
+    """Train the cells that have not ended. If one fails, those beside it are trained to their end."""
     stages = [
         {name: words for name, words in plan["cells"].items() if name.startswith(stage)}
         for stage in ("pretrain/", "finetune/")
     ]
+    children = Children()
     with progress_bar() as bar, ThreadPoolExecutor(workers) as pool:
         for stage in stages:
-            futures = [pool.submit(_cell, out, name, words, bar) for name, words in stage.items()]
+            futures = [pool.submit(_cell, out, name, words, bar, children) for name, words in stage.items()]
             try:
                 for future in futures:
                     future.result()
-            except BaseException:
+            except BaseException as error:
+                if not isinstance(error, Exception):  # interrupted or terminated
+                    children.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
-    report(out, plan)
 
 
-def _cell(out: Path, name: str, words: Sequence[str], bar: Progress) -> None:
+def _cell(out: Path, name: str, words: Sequence[str], bar: Progress, children: Children) -> None:
     """Train one cell, continue it, or leave it if it has ended."""
     directory = out / name
     line = bar.add_task(name, total=None)
@@ -195,7 +205,7 @@ def _cell(out: Path, name: str, words: Sequence[str], bar: Progress) -> None:
     else:
         words = [str(out / w) if w.startswith("pretrain/") else w for w in words]
         words += ["--out", str(directory)]
-    run_command(words, directory, _shown(bar, line, name))
+    children.run(words, directory, _shown(bar, line, name))
 
 
 def _shown(bar: Progress, line: Any, name: str) -> Callable[[str, int, int], None]:
