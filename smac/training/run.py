@@ -18,7 +18,7 @@ import numpy as np
 
 from smac.errors import UserError
 from smac.files import new_directory, read_json, remove_temporaries, write_json, write_text
-from smac.locks import LOCK, release, take
+from smac.locks import release, take
 from smac.training.episodes import EVALUATIONS, Evaluations, read_evaluations
 from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
@@ -37,7 +37,8 @@ class Run:
     """
 
     def __init__(self, directory: Path, config: Mapping[str, Any]) -> None:
-        take(new_directory(directory, besides=LOCK))
+        take(new_directory(directory))
+        remove_temporaries(directory)
         self._begin(directory)
         write_json(directory / "config.json", config)
 

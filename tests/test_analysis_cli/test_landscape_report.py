@@ -1,5 +1,6 @@
 """`landscape report`, `merge`, `doctor` and `interpolate --adaptive`, as a user types them."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -60,6 +61,61 @@ def test_report_evaluates_runs_and_goes_on_where_it_was_killed(finetuned, tmp_pa
     assert again["pairs"] == found["pairs"]
     assert run(landscape, line, finetuned, "--out", out) == 2
     assert "finished report" in capsys.readouterr().err
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a study but its episodes."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "episodes"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def failing(monkeypatch, place: str):
+    """The function at `place` raises as a full disk does."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(place, full)
+
+
+def test_a_study_that_ended_without_its_pictures_draws_them(finetuned, tmp_path, capsys, monkeypatch):
+    line = "interpolate --points 5 --episodes 3"
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    for path in (whole, out):
+        with monkeypatch.context() as patch:
+            if path == out:
+                failing(patch, "analysis_cli.studies.interpolate.draw_line")
+            status = run(landscape, line, *ends_of(finetuned), "--out", path)
+        assert status == (2 if path == out else 0)
+    assert "No space left" in capsys.readouterr().err
+    assert (out / "result.json").exists()
+    (out / ".plot.png.1.tmp.png").touch()  # of a kill
+    assert run(landscape, line, *ends_of(finetuned), "--out", out) == 0
+    found, expected = contents(out), contents(whole)
+    assert found.keys() == expected.keys()
+    for name in ("returns.npz", "plot.png", "study.json"):
+        assert found[name] == expected[name], name
+    (out / "plot.pdf").unlink()
+    assert run(landscape, line, *ends_of(finetuned), "--out", out) == 0
+    assert (out / "plot.pdf").exists()
+    assert run(landscape, line, *ends_of(finetuned), "--out", out) == 2
+    assert "finished result" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["draw_line", "draw_report"])
+def test_a_report_that_ended_without_pictures_draws_them(finetuned, tmp_path, monkeypatch, place):
+    out, line = tmp_path / "r", "report --points 3 --episodes 2"
+    with monkeypatch.context() as patch:
+        failing(patch, f"analysis_cli.studies.report.{place}")
+        assert run(landscape, line, finetuned, "--out", out) == 2
+    assert run(landscape, line, finetuned, "--out", out) == 0
+    for name in ("plot.png", "plot.pdf", "plot.html"):
+        assert len(list(out.glob(f"pairs/*/{name}"))) == 2
+    assert (out / "report.html").exists()
+    assert run(landscape, line, finetuned, "--out", out) == 2
+    (out / "pairs/cal-sac-seed-1/plot.png").unlink()
+    assert run(landscape, line, finetuned, "--out", out) == 0
+    assert (out / "pairs/cal-sac-seed-1/plot.png").exists()
 
 
 def test_report_reads_finished_results(tmp_path, capsys):
