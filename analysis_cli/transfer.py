@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Any
 from rich.progress import Progress
 from rich.table import Table
 
+from analysis_cli.cells import finetuning, pretraining, split
 from analysis_cli.console import command_line, console, progress_bar, wrote
 from analysis_cli.processes import Children
 from analysis_cli.train import defaults
@@ -134,7 +134,7 @@ class Plan:
             agent_class(method_parts(name)[0])
         if options.seeds < 1 or options.workers < 1:
             raise UserError("--seeds and --workers must be at least 1")
-        words = shlex.split(options.finetune)
+        words = split("--finetune", options.finetune)
         if "bc" in offline and "--initialise-critic" not in words:
             raise UserError(
                 'bc has no critic to carry over: leave it out, or add --finetune "--initialise-critic"'
@@ -143,7 +143,7 @@ class Plan:
         shared = ["--dataset", dataset, "--seed", str(options.seed), "--seeds", str(options.seeds)]
         pretrain = {
             a: ["smac", "pretrain", "--task", options.task, *_method_words(a), *shared,
-                *shlex.split(options.pretrain), *only.get(method_parts(a)[0], []),
+                *split("--pretrain", options.pretrain), *only.get(method_parts(a)[0], []),
                 *(only.get(a, []) if "." in a else [])]
             for a in offline
         }  # fmt: skip
@@ -152,7 +152,15 @@ class Plan:
                      *words, *(only.get(b, []) if b not in OFFLINE else [])]
             for a, b in pairs
         }  # fmt: skip
-        return cls(pretrain, finetune)
+        plan = cls(pretrain, finetune)
+        plan._understand(options.task)
+        return plan
+
+    def _understand(self, task: str) -> None:
+        """UserError for an option that a cell's command does not have, or a value that it cannot have."""
+        offline = {a: pretraining(words[2:]).agent for a, words in self.pretrain.items()}
+        for (a, b), words in self.finetune.items():
+            finetuning(words[2:], b, task, offline[a])
 
     def cells(self) -> dict[str, list[str]]:
         """Folder of a cell -> words of its command; paths are relative to the matrix."""
@@ -367,5 +375,5 @@ def _only(items: Sequence[str]) -> dict[str, list[str]]:
         name, equals, words = item.partition("=")
         if not equals:
             raise UserError(f"--only {item!r} is not of the form ALGORITHM=OPTIONS")
-        options[name] = shlex.split(words)
+        options[name] = split("--only", words)
     return options

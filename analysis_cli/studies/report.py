@@ -18,7 +18,7 @@ from figures.report import draw_report
 from figures.report.data import read_report
 from figures.report.tables import METHOD_COLUMNS, method_rows
 from landscape.study import Incomplete, interpolate
-from landscape.study.pairs import Line, Missing, Pair, look_up, read_pair
+from landscape.study.pairs import Found, Line, Missing, Pair, look_up, read_pair
 from landscape.study.report import report
 from smac.errors import UserError
 
@@ -56,6 +56,7 @@ class Report:
             )
         with self.played.study(self) as out:
             found = look_up(self.inputs)
+            _check_once(found)
             pairs, failed = self._interpolate(found.lines, out)
             result = report(
                 [*found.pairs, *pairs],
@@ -100,6 +101,19 @@ class Report:
                 progress=show,
             )
         result.write(directory, command_line("landscape"))
+
+
+def _check_once(found: Found) -> None:
+    """UserError for a run or a result that is named twice, also as a cell of its matrix."""
+    lines = [line.run / f"seed-{line.seed}" for line in found.lines]
+    places = [
+        *lines,
+        *(pair.directory for pair in found.pairs),
+        *(beside.directory for beside in found.beside),
+    ]
+    for place, times in Counter(path.resolve() for path in places).items():
+        if times > 1:
+            raise UserError(f"{place}: is named {times} times; name it once")
 
 
 def _directories(lines: Sequence[Line], out: Path) -> list[Path]:

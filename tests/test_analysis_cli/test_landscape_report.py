@@ -128,6 +128,12 @@ def test_report_reads_finished_results(tmp_path, capsys):
     }  # fmt: skip
 
 
+def test_a_run_named_twice_is_refused_before_an_episode_is_played(finetuned, tmp_path, capsys):
+    assert run(landscape, "report --out", tmp_path / "out", finetuned, finetuned / "../cal-sac") == 2
+    assert "seed-0: is named 2 times" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_wrong_input_to_report_is_one_line_and_status_2(tmp_path, capsys):
     good = pair_directory(tmp_path / "good")
     other = pair_directory(tmp_path / "other", "iql", 3, task="pointmaze-medium")

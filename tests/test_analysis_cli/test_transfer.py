@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -125,12 +126,30 @@ def test_another_matrix_in_the_same_place_is_refused(matrix, data, capsys):
         (["--only", "iql"], "not of the form ALGORITHM=OPTIONS"),
         (["--dataset", "smac/missing-v0"], "no dataset 'smac/missing-v0'"),
         (["--task", "pointmase"], "unknown task"),
+        (["--pretrain=--stepz 5"], "Unrecognized options: --stepz"),
+        (["--finetune=--steps many"], "Error parsing --steps: invalid literal"),
+        (["--finetune=--discount"], "Missing value for argument '--discount'"),
+        (["--only", "td3=--policy-delays 2"], "Unrecognized options: --policy-delays"),
+        (["--pretrain='unclosed"], "cannot be split into words: no closing quotation"),
+        (["--pretrain=--actor-lr nan"], "--actor-lr must be a finite number"),
     ],
 )
 def test_wrong_input_is_refused_before_anything_is_written(data, tmp_path, capsys, more, message):
     assert call(words(data, tmp_path / "m", *more)) == 2
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed")
+def test_a_logger_that_is_not_installed_is_refused_before_anything_is_written(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    line = f"train --env Pendulum-v1 --log-to wandb --out {out}"
+    for arguments in (words(data, out, "--finetune=--log-to wandb"), line.split()):
+        assert call(arguments) == 2
+        assert "--log-to wandb needs it: pip install wandb" in capsys.readouterr().err
+        assert not out.exists()
 
 
 def test_a_cell_that_fails_tells_its_own_message(data, tmp_path, capsys):
