@@ -134,6 +134,16 @@ def test_a_run_named_twice_is_refused_before_an_episode_is_played(finetuned, tmp
     assert not (tmp_path / "out").exists()
 
 
+def test_a_line_from_a_policy_to_itself_is_refused(finetuned, tmp_path, capsys):
+    start = finetuned / "seed-0/offline.safetensors"
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(start.read_bytes())
+    for end in (start, copy):
+        assert run(landscape, "interpolate --out", tmp_path / "out", "--from", start, "--to", end) == 2
+        assert "have the same parameters where the line moves" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
 def test_wrong_input_to_report_is_one_line_and_status_2(tmp_path, capsys):
     good = pair_directory(tmp_path / "good")
     other = pair_directory(tmp_path / "other", "iql", 3, task="pointmaze-medium")
