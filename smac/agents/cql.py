@@ -40,7 +40,6 @@ class CQLConfig(SACConfig):
         at_least(self, 0, "cql_alpha")
         if self.cql_gap is not None:
             positive(self, "cql_alpha")
-            at_least(self, 0, "cql_gap")
 
 
 def conservative_penalty(

@@ -15,7 +15,7 @@ from smac.training.online import FinetuneOptions, OnlineOptions
 CONFIGS = {name: kind.Config for name, kind in AGENTS.items()} | {
     kind.__name__: kind for kind in (OfflineOptions, OnlineOptions, FinetuneOptions)
 }
-MAY_BE_NEGATIVE = {"reward_bias", "target_entropy"}
+MAY_BE_NEGATIVE = {"reward_bias", "target_entropy", "cql_gap"}
 
 
 def numbers(config: type) -> list[tuple[str, type]]:
