@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -25,16 +28,41 @@ console = Console(soft_wrap=True, highlight=False, emoji=False)
 errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
+class Terminated(BaseException):
+    """SIGTERM came: what is open is closed, and what runs beside is ended, as after an interrupt."""
+
+
 def call(program: str, command: Callable[[], None]) -> None:
     """Run a command; a mistake of the user's, or a full disk, becomes one line and exit status 2."""
     try:
-        command()
+        with _heeding_sigterm():
+            command()
     except (UserError, OSError) as error:
         errors.print(f"{program}: {error}", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
         errors.print(f"{program}: interrupted", markup=False)
         sys.exit(130)
+    except Terminated:
+        errors.print(f"{program}: terminated", markup=False)
+        sys.exit(143)
+
+
+@contextmanager
+def _heeding_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM raises Terminated in the main thread, as SIGINT raises KeyboardInterrupt."""
+
+    def terminated(*_: Any) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 _typed: ContextVar[Sequence[str] | None] = ContextVar("typed", default=None)

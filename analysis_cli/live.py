@@ -85,6 +85,6 @@ def metrics_table(title: str, latest: Mapping[int, Mapping[str, float]]) -> Tabl
 def live_run(out: Path, config: Mapping[str, Any], interrupted: Path | None) -> Iterator[Run]:
     """A new run in `out`, or an interrupted one again, shown while it goes."""
     run = LiveRun.reopen(interrupted) if interrupted else LiveRun(out, config)
-    with LiveView() as view:
+    with run, LiveView() as view:
         run.view = view
         yield run

@@ -1,46 +1,100 @@
-"""Commands run as processes of their own, as a user would type them."""
+"""Commands run as processes of their own, as a user would type them. They end when their parent ends."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from smac.errors import UserError
 from smac.files import read_json
 
-POLL = 0.5  # seconds between two looks at a run's progress.json
+POLL = 0.5  # seconds between two looks at a run's progress.json, or of a child at its parent
+PATIENCE = 5.0  # seconds that a child has to end by itself
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 Watch = Callable[[str, int, int], None]  # phase, step, total
 
 
-def run_command(words: Sequence[str], directory: Path | None = None, watch: Watch | None = None) -> None:
-    """Run `smac ...` or `landscape ...` to its end; what it printed is told only if it failed (UserError).
+class Children:
+    """Commands that run at the same time, from several threads, and can be stopped together."""
 
-    `watch` is called with the progress of the run in `directory` while it goes.
-    """
-    program, *arguments = words
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"analysis_cli.{program}", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    def __init__(self) -> None:
+        self._going: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def run(self, words: Sequence[str], directory: Path | None = None, watch: Watch | None = None) -> None:
+        """Run `smac ...` or `landscape ...` to its end; what it printed is told if it failed (UserError).
+
+        `watch` is called with the progress of the run in `directory` while it goes.
+        """
+        process = self._start(words)
+        try:
+            output = _output(process, directory, watch)
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            with self._lock:
+                self._going.discard(process)
+        if process.returncode:
+            raise UserError(f"`{shlex.join(words)}` failed:\n{output.strip()}")
+
+    def stop(self) -> None:
+        """End what runs, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            going = list(self._going)
+        for process in going:
+            process.terminate()
+        for process in going:
+            _end(process)
+
+    def _start(self, words: Sequence[str]) -> subprocess.Popen[str]:
+        with self._lock:
+            if self._stopped:
+                raise UserError(f"`{shlex.join(words)}` was not begun: the others were stopped")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "analysis_cli.processes", str(os.getpid()), *words],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )  # fmt: skip
+            self._going.add(process)
+        return process
+
+
+def run_command(words: Sequence[str], directory: Path | None = None, watch: Watch | None = None) -> None:
+    """One command, as `Children.run`."""
+    Children().run(words, directory, watch)
+
+
+def _output(process: subprocess.Popen[str], directory: Path | None, watch: Watch | None) -> str:
+    """What a process prints, read while it runs: a full pipe would make it wait."""
+    while True:
+        try:
+            return process.communicate(timeout=POLL)[0]
+        except subprocess.TimeoutExpired:
+            if watch and directory:
+                _look(directory, watch)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask a process to end, and make it if it does not."""
+    process.terminate()
     try:
-        while process.poll() is None:
-            try:
-                process.wait(POLL)
-            except subprocess.TimeoutExpired:
-                if watch and directory:
-                    _look(directory, watch)
-    except BaseException:
-        process.terminate()
-        raise
-    output = process.stdout.read() if process.stdout else ""
-    if process.returncode:
-        raise UserError(f"`{shlex.join(words)}` failed:\n{output.strip()}")
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _look(directory: Path, watch: Watch) -> None:
@@ -48,3 +102,28 @@ def _look(directory: Path, watch: Watch) -> None:
     if file.exists():
         seen: dict[str, Any] = read_json(file)
         watch(seen["phase"], seen["step"], seen["total"])
+
+
+# ---- in the child --------------------------------------------------------------------------------------
+
+
+def end_with(parent: int) -> None:
+    """Let this process end once its parent has, however that ended; what it wrote is as after a kill.
+
+    Linux does it at once, before the same command can be given again; elsewhere it takes half a second.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    end_with(int(sys.argv[1]))
+    sys.argv = sys.argv[2:]
+    import_module(f"analysis_cli.{sys.argv[0]}").main()

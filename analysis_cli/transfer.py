@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +13,16 @@ from typing import Any
 from rich.progress import Progress
 from rich.table import Table
 
+from analysis_cli.cells import finetuning, pretraining, split
 from analysis_cli.console import command_line, console, progress_bar, wrote
-from analysis_cli.processes import run_command
+from analysis_cli.processes import Children
 from analysis_cli.train import defaults
 from figures.curves import CurvePair, draw_curves
 from smac.agents import OFFLINE, ONLINE, agent_class, method_label, method_parts
 from smac.data.minari_io import find_dataset
 from smac.errors import UserError
 from smac.files import default_directory, new_directory, read_json, write_json, write_text
+from smac.locks import only_writer
 from smac.provenance import versions
 from smac.tasks import get_task
 from smac.training.comparison import (
@@ -133,7 +134,7 @@ class Plan:
             agent_class(method_parts(name)[0])
         if options.seeds < 1 or options.workers < 1:
             raise UserError("--seeds and --workers must be at least 1")
-        words = shlex.split(options.finetune)
+        words = split("--finetune", options.finetune)
         if "bc" in offline and "--initialise-critic" not in words:
             raise UserError(
                 'bc has no critic to carry over: leave it out, or add --finetune "--initialise-critic"'
@@ -142,7 +143,7 @@ class Plan:
         shared = ["--dataset", dataset, "--seed", str(options.seed), "--seeds", str(options.seeds)]
         pretrain = {
             a: ["smac", "pretrain", "--task", options.task, *_method_words(a), *shared,
-                *shlex.split(options.pretrain), *only.get(method_parts(a)[0], []),
+                *split("--pretrain", options.pretrain), *only.get(method_parts(a)[0], []),
                 *(only.get(a, []) if "." in a else [])]
             for a in offline
         }  # fmt: skip
@@ -151,7 +152,15 @@ class Plan:
                      *words, *(only.get(b, []) if b not in OFFLINE else [])]
             for a, b in pairs
         }  # fmt: skip
-        return cls(pretrain, finetune)
+        plan = cls(pretrain, finetune)
+        plan._understand(options.task)
+        return plan
+
+    def _understand(self, task: str) -> None:
+        """UserError for an option that a cell's command does not have, or a value that it cannot have."""
+        offline = {a: pretraining(words[2:]).agent for a, words in self.pretrain.items()}
+        for (a, b), words in self.finetune.items():
+            finetuning(words[2:], b, task, offline[a])
 
     def cells(self) -> dict[str, list[str]]:
         """Folder of a cell -> words of its command; paths are relative to the matrix."""
@@ -166,24 +175,33 @@ def _method_words(method: str) -> list[str]:
 
 def carry_out(out: Path, workers: int) -> None:
     """Do what is left of the plan in `out`, then write and print its tables."""
-    plan = read_json(out / PLAN)
+    with only_writer(out):
+        plan = read_json(out / PLAN)
+        _train(out, plan, workers)
+        report(out, plan)
+
+
+def _train(out: Path, plan: Mapping[str, Any], workers: int) -> None:
+    """Train the cells that have not ended. If one fails, those beside it are trained to their end."""
     stages = [
         {name: words for name, words in plan["cells"].items() if name.startswith(stage)}
         for stage in ("pretrain/", "finetune/")
     ]
+    children = Children()
     with progress_bar() as bar, ThreadPoolExecutor(workers) as pool:
         for stage in stages:
-            futures = [pool.submit(_cell, out, name, words, bar) for name, words in stage.items()]
+            futures = [pool.submit(_cell, out, name, words, bar, children) for name, words in stage.items()]
             try:
                 for future in futures:
                     future.result()
-            except BaseException:
+            except BaseException as error:
+                if not isinstance(error, Exception):  # interrupted or terminated
+                    children.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
-    report(out, plan)
 
 
-def _cell(out: Path, name: str, words: Sequence[str], bar: Progress) -> None:
+def _cell(out: Path, name: str, words: Sequence[str], bar: Progress, children: Children) -> None:
     """Train one cell, continue it, or leave it if it has ended."""
     directory = out / name
     line = bar.add_task(name, total=None)
@@ -195,7 +213,7 @@ def _cell(out: Path, name: str, words: Sequence[str], bar: Progress) -> None:
     else:
         words = [str(out / w) if w.startswith("pretrain/") else w for w in words]
         words += ["--out", str(directory)]
-    run_command(words, directory, _shown(bar, line, name))
+    children.run(words, directory, _shown(bar, line, name))
 
 
 def _shown(bar: Progress, line: Any, name: str) -> Callable[[str, int, int], None]:
@@ -357,5 +375,5 @@ def _only(items: Sequence[str]) -> dict[str, list[str]]:
         name, equals, words = item.partition("=")
         if not equals:
             raise UserError(f"--only {item!r} is not of the form ALGORITHM=OPTIONS")
-        options[name] = shlex.split(words)
+        options[name] = split("--only", words)
     return options

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -385,7 +385,7 @@ def _execute(job: Job, begin: Callable[[Mapping[str, Any]], Run], progress: Watc
     def opened(found: Mapping[str, Any]) -> AbstractContextManager[Run]:
         run = begin(found)
         run.watch = progress
-        return nullcontext(run)
+        return run
 
     try:
         job.execute(opened)

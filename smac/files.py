@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from smac.errors import UserError
+from smac.locks import LOCK
 
 T = TypeVar("T")
 
@@ -50,12 +52,30 @@ def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in names})
 
 
+def remove_temporaries(directory: Path) -> None:
+    """Remove what `write_atomically` left in a directory when it was killed; its process must be gone."""
+    for path in directory.rglob(".*.tmp*"):
+        if _is_temporary(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_temporary(path: Path) -> bool:
+    return re.match(r"\..+\.\d+\.tmp", path.name) is not None
+
+
 def new_directory(path: Path) -> Path:
-    """The directory, made if it is missing; refused if it holds anything, since nothing is overwritten."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    """The directory, made if it is missing; refused if it holds anything, since nothing is overwritten.
+
+    A lock or a half-written file, all that a command killed at its beginning leaves, do not count.
+    """
+    if path.exists() and (not path.is_dir() or any(map(_counts, path.iterdir()))):
         raise UserError(f"{path}: already exists and is not empty; choose another --out")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _counts(path: Path) -> bool:
+    return path.name != LOCK and not _is_temporary(path)
 
 
 def default_directory(*words: str) -> Path:

@@ -5,19 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TypeVar
 
-import tyro
-
-from analysis_cli.program import CONFIG
-from analysis_cli.train import Finetune, Pretrain
+from analysis_cli.cells import finetuning, pretraining
+from analysis_cli.train import Pretrain
 from analysis_cli.transfer import columns_and_rows, markdown
 from figures.paper import Preset
 from figures.paper.transfer import pairs
-from smac.agents import ONLINE, default_config, method_label, method_parts
-from smac.tasks import get_task
-from smac.training.jobs import continued
+from smac.agents import method_label, method_parts
 from smac.training.protocol import Protocol, of_offline, of_online
 
 
@@ -43,19 +37,11 @@ def planned(
             algorithm, variant = method_parts(a)
             words = ["--task", task, "--algorithm", algorithm, *(["--variant", variant] if variant else [])]
             words += shlex.split(f"{pretrain} {only.get(algorithm, '')} {only.get(a, '') if variant else ''}")
-            offline[a] = _parse(Pretrain, words, Pretrain.prefilled(words))
-        config = continued(offline[a].agent, default_config(b, get_task(task), ONLINE))
+            offline[a] = pretraining(words)
         words = ["--algorithm", b, *shlex.split(f"{finetune} {only.get(b, '') if b not in offline else ''}")]
-        run = _parse(Finetune, words, Finetune(start=Path(), agent=config))
+        run = finetuning(words, b, task, offline[a].agent)
         online[f"{method_label(a)} → {method_label(b)}"] = of_online(asdict(run.agent), asdict(run.online))
     return (
         {method_label(a): of_offline(asdict(run.agent), asdict(run.offline)) for a, run in offline.items()},
         online,
     )
-
-
-T = TypeVar("T")
-
-
-def _parse(kind: type[T], words: Sequence[str], default: T) -> T:
-    return tyro.cli(kind, args=list(words), default=default, config=CONFIG)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from analysis_cli.console import command_line, console, progress, wrote
+from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
 from analysis_cli.studies.tables import print_numbers
 from figures.line import draw_line
@@ -49,5 +49,5 @@ class Align:
                 )
             print_numbers({"as trained": result.raw_report, "aligned": result.report}, result.margin)
             console.print(result.sentence, style="bold", markup=False)
-            finish(result, out, command_line("landscape"), draw_line)
-            wrote(save_policy(out / "aligned.safetensors", result.aligned))
+            aligned = save_policy(out / "aligned.safetensors", result.aligned)
+            finish(result, out, command_line("landscape"), draw_line, aligned)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,12 +13,14 @@ from landscape.evaluate import Evaluation
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete, Study
 from smac.errors import UserError
-from smac.files import default_directory, new_directory, read_json, write_json
+from smac.files import default_directory, new_directory, read_json, remove_temporaries, write_json
+from smac.locks import LOCK, only_writer
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-REQUEST = "study.json"  # what was asked for, written before the first episode
+REQUEST = "study.json"  # what was asked for, written before the first episode; at the end also its files
+FILES = "files"
 EPISODES = "episodes"
 # How it gets done, which may change on the way
 NOT_ASKED = ("workers", "backend", "store", "shard", "out", "played")
@@ -69,27 +71,41 @@ class Played:
     def study(self, command: DataclassInstance) -> Iterator[Path]:
         """The directory to write to, new or of the same command that was killed.
 
-        A new directory is removed again if the command fails before an episode was played.
+        A new directory is removed again if the command fails before an episode was played. Shares of one
+        study may write to the same directory; other commands have it to themselves.
         """
         verb = type(command).__name__.lower()
         asked = {"command": verb} | _asked(command) | _asked(self)
         out = self.out or default_directory(verb)
-        begun = out / REQUEST
-        if begun.exists():
+        if (out / REQUEST).exists():
             _check_same(out, asked)
-            console.print(f"going on in {out}", markup=False)
         else:
             new_directory(out)
-            write_json(begun, asked)
-        try:
-            yield out
-        except Incomplete as share:
-            console.print(str(share), markup=False)
-        except UserError:
-            if not any(path != begun for path in out.iterdir()):
-                begun.unlink()
-                out.rmdir()
-            raise
+        with nullcontext() if self.shard else only_writer(out):
+            if not self.shard:
+                remove_temporaries(out)
+            if (out / REQUEST).exists():
+                console.print(f"going on in {out}", markup=False)
+            else:
+                write_json(out / REQUEST, asked | {FILES: None})
+            with _told_or_undone(out):
+                yield out
+
+
+@contextmanager
+def _told_or_undone(out: Path) -> Iterator[None]:
+    """A share tells what is left to do; a refusal before anything was done leaves no directory."""
+    begun = out / REQUEST
+    try:
+        yield
+    except Incomplete as share:
+        console.print(str(share), markup=False)
+    except UserError:
+        if not any(path.name not in (REQUEST, LOCK) for path in out.iterdir()):
+            begun.unlink()
+            (out / LOCK).unlink(missing_ok=True)
+            out.rmdir()
+        raise
 
 
 @dataclass(frozen=True)
@@ -113,16 +129,30 @@ def _asked(options: DataclassInstance) -> dict[str, str]:
     return {name: str(getattr(options, name)) for name in names}
 
 
-def finish(result: Study, out: Path, command: str, pictures: Any) -> None:
-    """Write a result, draw it, and say which files there are."""
+def finish(result: Study, out: Path, command: str, pictures: Any, *further: Path) -> None:
+    """Write a result, draw it, and say which files there are, `further` ones among them."""
     result.write(out, command)
-    for path in (out / "returns.npz", out / "result.json", *pictures(out)):
+    end(out, [out / "returns.npz", out / "result.json", *pictures(out), *further])
+
+
+def end(out: Path, files: Sequence[Path], inside: Sequence[Path] = ()) -> None:
+    """Note that a study has ended with these files, and say so; those `inside` are its parts'."""
+    names = [str(path.relative_to(out)) for path in (*files, *inside)]
+    write_json(out / REQUEST, read_json(out / REQUEST) | {FILES: names})
+    for path in files:
         wrote(path)
+
+
+def has_ended(out: Path, result: str = "result.json") -> bool:
+    """Whether a study has all its files; of an older version, which did not list them, its result."""
+    begun = read_json(out / REQUEST) if (out / REQUEST).exists() else {}
+    names = begun.get(FILES, [result])
+    return names is not None and all((out / name).exists() for name in names)
 
 
 def _check_same(out: Path, asked: dict[str, str]) -> None:
     """UserError unless this directory belongs to the same command and has not been finished."""
-    if (out / "result.json").exists():
+    if has_ended(out):
         raise UserError(
             f"{out}: holds a finished result; choose another --out (its episodes can be used again with "
             f"--store {out / EPISODES})"

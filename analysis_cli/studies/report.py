@@ -11,14 +11,14 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from analysis_cli.console import command_line, console, progress, wrote
-from analysis_cli.studies.played import InStages, Played
-from figures.line import draw_line
+from analysis_cli.console import command_line, console, progress
+from analysis_cli.studies.played import InStages, Played, end, has_ended
+from figures.line import PICTURES, draw_line
 from figures.report import draw_report
 from figures.report.data import read_report
 from figures.report.tables import METHOD_COLUMNS, method_rows
 from landscape.study import Incomplete, interpolate
-from landscape.study.pairs import Line, Missing, Pair, look_up, read_pair
+from landscape.study.pairs import Found, Line, Missing, Pair, look_up, read_pair
 from landscape.study.report import report
 from smac.errors import UserError
 
@@ -49,14 +49,14 @@ class Report:
         if not self.inputs:
             raise UserError("name at least one result of `landscape interpolate` or run of `smac finetune`")
         self.stages.plan()  # refuses wrong options before anything is written
-        finished = self.played.out and (self.played.out / "report.json").exists()
-        if finished:
+        if self.played.out and has_ended(self.played.out, "report.json"):
             raise UserError(
                 f"{self.played.out}: holds a finished report, which `landscape plot` draws again; choose "
                 "another --out for a new one"
             )
         with self.played.study(self) as out:
             found = look_up(self.inputs)
+            _check_once(found)
             pairs, failed = self._interpolate(found.lines, out)
             result = report(
                 [*found.pairs, *pairs],
@@ -67,8 +67,8 @@ class Report:
             written = result.write(out, command_line("landscape"))
             pictures = draw_report(out)
             print_report(out)
-            for path in (written, *pictures):
-                wrote(path)
+            drawn = [path for path in sorted((out / PAIRS).glob("*/*")) if path.is_file()]
+            end(out, [written, *pictures], inside=drawn)
 
     def _interpolate(self, lines: Sequence[Line], out: Path) -> tuple[list[Pair], list[Missing]]:
         """The lines of runs, but for those an earlier attempt has left; what failed is told, not dropped."""
@@ -77,6 +77,8 @@ class Report:
             try:
                 if not (directory / "result.json").exists():
                     self._evaluate(line, directory, out)
+                if not all((directory / name).exists() for name in PICTURES):
+                    draw_line(directory)
                 pairs.append(read_pair(directory))
             except Incomplete as share:
                 shares.append(share)
@@ -99,7 +101,19 @@ class Report:
                 progress=show,
             )
         result.write(directory, command_line("landscape"))
-        draw_line(directory)
+
+
+def _check_once(found: Found) -> None:
+    """UserError for a run or a result that is named twice, also as a cell of its matrix."""
+    lines = [line.run / f"seed-{line.seed}" for line in found.lines]
+    places = [
+        *lines,
+        *(pair.directory for pair in found.pairs),
+        *(beside.directory for beside in found.beside),
+    ]
+    for place, times in Counter(path.resolve() for path in places).items():
+        if times > 1:
+            raise UserError(f"{place}: is named {times} times; name it once")
 
 
 def _directories(lines: Sequence[Line], out: Path) -> list[Path]:

@@ -24,6 +24,8 @@ from figures.line.still import line_still
 from figures.style import embed, look, render, save, still
 from smac.files import write_text
 
+PICTURES = ("plot.png", "plot.pdf", "plot.html")
+
 
 def draw_line(directory: Path) -> list[Path]:
     """Draw a landscape directory: `plot.png`, `plot.pdf` and the interactive, self-contained `plot.html`."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.fields import NO_FIELDS, NOTHING, FieldOptions, Measured, Measurement
-from landscape.geometry import distance, hold, line, line_alphas
+from landscape.geometry import Params, distance, hold, line, line_alphas
 from landscape.statistics import (
     Adaptive,
     AdaptiveReport,
@@ -37,6 +37,7 @@ from landscape.study.common import (
     plain,
     score_range,
 )
+from smac.errors import UserError
 from smac.policies import PolicyCheckpoint
 from smac.rollout import Rollouts
 from smac.tasks import Task, get_task
@@ -105,6 +106,14 @@ class Interpolation(Study):
         return {"alphas": self.alphas} | episode_arrays(self.rollouts, self.evaluation, shape)
 
 
+def _check_apart(a: PolicyCheckpoint, b: PolicyCheckpoint, start: Params, end: Params) -> None:
+    """UserError if nothing moves on the line."""
+    if all(np.array_equal(values, end[name]) for name, values in start.items()):
+        raise UserError(
+            f"{a.path} and {b.path} have the same parameters where the line moves: there is nothing between"
+        )
+
+
 def interpolate(
     start: Path | str | PolicyCheckpoint,
     end: Path | str | PolicyCheckpoint,
@@ -136,6 +145,7 @@ def interpolate(
     ends: Sequence[Any] = (a.params, b.params)
     if moving:
         ends = hold(ends, moving, at=0 if held_at == "from" else -1)
+    _check_apart(a, b, *ends)
     measurement = Measurement(beside, [(a, a.name), (b, b.name)], task, evaluation)
     report: PathReport
     if adaptive:

@@ -72,6 +72,10 @@ class AgentConfig:
             raise UserError(f"--discount must lie in [0, 1), got {self.discount}")
         if any(width < 1 for width in self.hidden):
             raise UserError(f"--hidden takes widths of at least 1, got {self.hidden}")
+        if self.optimiser == "muon" and len(self.hidden) < 2:
+            raise UserError(
+                "--optimiser muon trains matrices between hidden layers: --hidden needs two or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ class CriticConfig(AgentConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(self, 1, "ensemble")
+        within(self, 0, 1, "target_rate")
+        positive(self, "target_rate")
         if self.critic_hidden is not None and any(width < 1 for width in self.critic_hidden):
             raise UserError(f"--critic-hidden takes widths of at least 1, got {self.critic_hidden}")
         if self.target_subset is not None and not 1 <= self.target_subset <= self.ensemble:
@@ -107,6 +113,13 @@ def at_least(config: object, least: float, *names: str) -> None:
         if not getattr(config, name) >= least:
             option = name.replace("_", "-")
             raise UserError(f"--{option} must be at least {least}, got {getattr(config, name)}")
+
+
+def within(config: object, least: float, most: float, *names: str) -> None:
+    for name in names:
+        if not least <= getattr(config, name) <= most:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} must lie in [{least}, {most}], got {getattr(config, name)}")
 
 
 def finite(config: object) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from smac.agents.base import ActorCritic, CriticConfig, Metrics, at_least, bellman_target
+from smac.agents.base import ActorCritic, CriticConfig, Metrics, at_least, bellman_target, positive
 from smac.agents.registry import register
 from smac.data.replay import Batch
 from smac.errors import UserError
@@ -38,6 +38,7 @@ class IQLConfig(CriticConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(self, 0, "inverse_temperature", "actor_decay_steps")
+        positive(self, "advantage_clip")
         if not 0.0 < self.expectile < 1.0:
             raise UserError(f"--expectile must lie in (0, 1), got {self.expectile}")
 

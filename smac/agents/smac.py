@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smac.agents.base import Metrics, at_least, positive
+from smac.agents.base import Metrics, at_least, positive, within
 from smac.agents.registry import register
 from smac.agents.sac import SAC, SACConfig
 from smac.data.replay import Batch
@@ -104,6 +104,12 @@ class SMACConfig(SACConfig):
         object.__setattr__(self, "tau", FORMER_TAU.get(self.tau, self.tau))
         positive(self, "sigma")
         at_least(self, 0, "vp_steps", "kappa")
+        at_least(self, 1, "diffusion_steps")
+        within(self, 0, 1, "outcome_quantile", "outcome_dropout")
+        if not 0.0 <= self.diffusion_ema < 1.0:
+            raise UserError(f"--diffusion-ema must lie in [0, 1), got {self.diffusion_ema}")
+        if any(width < 1 for width in self.diffusion_hidden):
+            raise UserError(f"--diffusion-hidden takes widths of at least 1, got {self.diffusion_hidden}")
         if self.tau != "free":
             positive(self, "initial_tau")
         elif self.form != "paper":

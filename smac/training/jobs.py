@@ -164,7 +164,7 @@ class Finetuning(Job):
         device = pick_device(self.device)
         seeds = [c.description.seed for c in checkpoints]
         if self.seed is not None:
-            seeds = [self.seed + k for k in range(len(checkpoints))]
+            seeds = [*seed_range(self.seed, len(checkpoints))]
         agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, device)
         check_mode(self.online.updates, device)
         carry_over(agent, checkpoints, self.online)  # refuses a mismatch before anything is written
@@ -283,6 +283,8 @@ def continued(offline: AgentConfig, online: AgentConfig) -> AgentConfig:
 def seed_range(first: int, count: int) -> range:
     if count < 1:
         raise UserError(f"--seeds must be at least 1, got {count}")
+    if first < 0:
+        raise UserError(f"--seed must be at least 0, got {first}")
     return range(first, first + count)
 
 

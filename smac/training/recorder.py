@@ -21,7 +21,7 @@ from smac.training.fast import UpdateMode
 from smac.training.finite import check_agent, check_losses, losses_due
 from smac.training.metrics import RunningMeans
 from smac.training.run import Run
-from smac.training.sinks import SinkName, open_sinks
+from smac.training.sinks import SinkName, check_sinks, open_sinks
 
 MAY_BE_ZERO = (
     "eval_seed",
@@ -61,6 +61,7 @@ class Schedule:
             value, least = getattr(self, f.name), 0 if f.name in MAY_BE_ZERO else 1
             if isinstance(value, int) and value < least:
                 raise UserError(f"--{f.name.replace('_', '-')} must be at least {least}, got {value}")
+        check_sinks(self.log_to)
 
     def evaluation_due(self, step: int) -> bool:
         """Whether the policy is evaluated after `step`, the last step aside."""

@@ -17,7 +17,8 @@ from typing import Any, Self
 import numpy as np
 
 from smac.errors import UserError
-from smac.files import new_directory, read_json, write_json, write_text
+from smac.files import new_directory, read_json, remove_temporaries, write_json, write_text
+from smac.locks import release, take
 from smac.training.episodes import EVALUATIONS, Evaluations, read_evaluations
 from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
@@ -30,11 +31,22 @@ Watch = Callable[[str, int, int], None]  # phase, step, total
 
 
 class Run:
-    """Writes a run directory. metrics.csv holds no clock times: the same command gives the same file."""
+    """Writes a run directory. metrics.csv holds no clock times: the same command gives the same file.
+
+    It is the only one that writes there, until it has ended, its `with` is left, or its process is gone.
+    """
 
     def __init__(self, directory: Path, config: Mapping[str, Any]) -> None:
-        self._begin(new_directory(directory))
+        take(new_directory(directory))
+        remove_temporaries(directory)
+        self._begin(directory)
         write_json(directory / "config.json", config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        release(self.directory)
 
     def _begin(self, directory: Path) -> None:
         self.directory = directory
@@ -49,6 +61,11 @@ class Run:
     @classmethod
     def reopen(cls, directory: Path) -> Self:
         """A run that was interrupted, as of its last saved state; what it wrote after that is forgotten."""
+        take(directory)
+        if _has_ended(directory):
+            release(directory)
+            raise UserError(f"{directory}: has ended meanwhile; there is nothing to resume")
+        remove_temporaries(directory)
         run = cls.__new__(cls)
         run._begin(directory)
         if (directory / STATE).exists():
@@ -84,9 +101,10 @@ class Run:
         return self.saved["step"]
 
     def forget_state(self) -> None:
-        """A finished run needs no state."""
+        """A finished run needs no state, and others may write there."""
         (self.directory / STATE).unlink(missing_ok=True)
         shutil.rmtree(self.replay_folder, ignore_errors=True)
+        release(self.directory)
 
     @property
     def replay_folder(self) -> Path:
@@ -166,3 +184,8 @@ def finished(directory: Path, config: Mapping[str, Any]) -> bool:
     """A run that has ended keeps its checkpoints and no state."""
     ends = list(directory.glob(f"seed-*/{MOMENTS[config['command']]}.safetensors"))
     return bool(ends) and not (directory / STATE).exists()
+
+
+def _has_ended(directory: Path) -> bool:
+    config = read_json(directory / "config.json")
+    return config.get("command") in MOMENTS and finished(directory, config)

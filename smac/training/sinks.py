@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -63,6 +64,14 @@ class WandB:
 
 
 SINKS: dict[str, Callable[[Path, Mapping[str, Any]], Sink]] = {"tensorboard": TensorBoard, "wandb": WandB}
+
+
+def check_sinks(names: Sequence[str]) -> None:
+    """UserError for a logger whose package is not installed."""
+    for name in names:
+        package = find_spec(name)
+        if package is None or package.origin is None:  # wandb leaves a folder of its name where it ran
+            raise UserError(f"--log-to {name} needs it: pip install {name}")
 
 
 def open_sinks(names: Sequence[str], directory: Path, config: Mapping[str, Any]) -> list[Sink]:

@@ -1,5 +1,6 @@
 """`landscape report`, `merge`, `doctor` and `interpolate --adaptive`, as a user types them."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -62,6 +63,61 @@ def test_report_evaluates_runs_and_goes_on_where_it_was_killed(finetuned, tmp_pa
     assert "finished report" in capsys.readouterr().err
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a study but its episodes."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "episodes"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def failing(monkeypatch, place: str):
+    """The function at `place` raises as a full disk does."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(place, full)
+
+
+def test_a_study_that_ended_without_its_pictures_draws_them(finetuned, tmp_path, capsys, monkeypatch):
+    line = "interpolate --points 5 --episodes 3"
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    for path in (whole, out):
+        with monkeypatch.context() as patch:
+            if path == out:
+                failing(patch, "analysis_cli.studies.interpolate.draw_line")
+            status = run(landscape, line, *ends_of(finetuned), "--out", path)
+        assert status == (2 if path == out else 0)
+    assert "No space left" in capsys.readouterr().err
+    assert (out / "result.json").exists()
+    (out / ".plot.png.1.tmp.png").touch()  # of a kill
+    assert run(landscape, line, *ends_of(finetuned), "--out", out) == 0
+    found, expected = contents(out), contents(whole)
+    assert found.keys() == expected.keys()
+    for name in ("returns.npz", "plot.png", "study.json"):
+        assert found[name] == expected[name], name
+    (out / "plot.pdf").unlink()
+    assert run(landscape, line, *ends_of(finetuned), "--out", out) == 0
+    assert (out / "plot.pdf").exists()
+    assert run(landscape, line, *ends_of(finetuned), "--out", out) == 2
+    assert "finished result" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["draw_line", "draw_report"])
+def test_a_report_that_ended_without_pictures_draws_them(finetuned, tmp_path, monkeypatch, place):
+    out, line = tmp_path / "r", "report --points 3 --episodes 2"
+    with monkeypatch.context() as patch:
+        failing(patch, f"analysis_cli.studies.report.{place}")
+        assert run(landscape, line, finetuned, "--out", out) == 2
+    assert run(landscape, line, finetuned, "--out", out) == 0
+    for name in ("plot.png", "plot.pdf", "plot.html"):
+        assert len(list(out.glob(f"pairs/*/{name}"))) == 2
+    assert (out / "report.html").exists()
+    assert run(landscape, line, finetuned, "--out", out) == 2
+    (out / "pairs/cal-sac-seed-1/plot.png").unlink()
+    assert run(landscape, line, finetuned, "--out", out) == 0
+    assert (out / "pairs/cal-sac-seed-1/plot.png").exists()
+
+
 def test_report_reads_finished_results(tmp_path, capsys):
     pairs = two_methods(tmp_path / "pairs", seeds=1)
     assert run(landscape, "report --out", tmp_path / "r", *pairs) == 0
@@ -70,6 +126,22 @@ def test_report_reads_finished_results(tmp_path, capsys):
     assert {path.name for path in (tmp_path / "r").iterdir()} == {
         "study.json", "report.json", "report.html", "report.md", "report.tex", "paths.png", "paths.pdf",
     }  # fmt: skip
+
+
+def test_a_run_named_twice_is_refused_before_an_episode_is_played(finetuned, tmp_path, capsys):
+    assert run(landscape, "report --out", tmp_path / "out", finetuned, finetuned / "../cal-sac") == 2
+    assert "seed-0: is named 2 times" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_line_from_a_policy_to_itself_is_refused(finetuned, tmp_path, capsys):
+    start = finetuned / "seed-0/offline.safetensors"
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(start.read_bytes())
+    for end in (start, copy):
+        assert run(landscape, "interpolate --out", tmp_path / "out", "--from", start, "--to", end) == 2
+        assert "have the same parameters where the line moves" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 def test_wrong_input_to_report_is_one_line_and_status_2(tmp_path, capsys):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support import run
 
 from analysis_cli import smac
 from analysis_cli.transfer import switch_columns
+from smac.locks import LOCK, alive
 
 TINY = (
     "--hidden 8 8 --batch-size 8 --steps 40 --eval-every 40 --eval-episodes 1 --log-every 20 --save-every 10"
@@ -124,12 +126,30 @@ def test_another_matrix_in_the_same_place_is_refused(matrix, data, capsys):
         (["--only", "iql"], "not of the form ALGORITHM=OPTIONS"),
         (["--dataset", "smac/missing-v0"], "no dataset 'smac/missing-v0'"),
         (["--task", "pointmase"], "unknown task"),
+        (["--pretrain=--stepz 5"], "Unrecognized options: --stepz"),
+        (["--finetune=--steps many"], "Error parsing --steps: invalid literal"),
+        (["--finetune=--discount"], "Missing value for argument '--discount'"),
+        (["--only", "td3=--policy-delays 2"], "Unrecognized options: --policy-delays"),
+        (["--pretrain='unclosed"], "cannot be split into words: no closing quotation"),
+        (["--pretrain=--actor-lr nan"], "--actor-lr must be a finite number"),
     ],
 )
 def test_wrong_input_is_refused_before_anything_is_written(data, tmp_path, capsys, more, message):
     assert call(words(data, tmp_path / "m", *more)) == 2
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed")
+def test_a_logger_that_is_not_installed_is_refused_before_anything_is_written(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    line = f"train --env Pendulum-v1 --log-to wandb --out {out}"
+    for arguments in (words(data, out, "--finetune=--log-to wandb"), line.split()):
+        assert call(arguments) == 2
+        assert "--log-to wandb needs it: pip install wandb" in capsys.readouterr().err
+        assert not out.exists()
 
 
 def test_a_cell_that_fails_tells_its_own_message(data, tmp_path, capsys):
@@ -155,6 +175,58 @@ def test_a_killed_matrix_ends_as_if_it_never_stopped(matrix, data, tmp_path):
     for name in ("metrics.csv", "seed-1/online.safetensors"):
         cell = Path("finetune/td3_bc-td3") / name
         assert (out / cell).read_bytes() == (matrix / cell).read_bytes()
+
+
+@pytest.fixture
+def going(data, tmp_path):
+    """A matrix whose first cell is being trained, as a process, and that cell's directory."""
+    line = words(data, tmp_path / "m", "--workers", "1")
+    line[line.index(f"--pretrain={TINY}")] = f"--pretrain={TINY} --steps 100000 --eval-every 100000"
+    cell = tmp_path / "m" / "pretrain" / "td3_bc"
+    module = [sys.executable, "-m", "analysis_cli.smac", *line]
+    with subprocess.Popen(module, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: (cell / "metrics.csv").exists())
+        yield process, line, cell
+        process.kill()
+
+
+def until(holds) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def owner(directory: Path) -> int:
+    return json.loads((directory / LOCK).read_text())["pid"]
+
+
+def test_a_matrix_and_its_cells_have_one_writer(going, capsys):
+    process, line, cell = going
+    rows = (cell / "metrics.csv").read_text()
+    for again in (line, ["resume", str(cell.parents[1])], ["resume", str(cell)]):
+        assert call(again) == 2
+        assert "is writing here; wait until it has ended" in " ".join(capsys.readouterr().err.split())
+    assert (cell / "metrics.csv").read_text().startswith(rows)
+    assert owner(cell.parents[1]) == process.pid != owner(cell)
+    stopped(process, cell, signal.SIGTERM)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_trains_on_when_a_matrix_is_stopped(going, sent):
+    process, _, cell = going
+    stopped(process, cell, sent)
+
+
+def stopped(process: subprocess.Popen[str], cell: Path, sent: int) -> None:
+    child = owner(cell)
+    process.send_signal(sent)
+    status = process.wait(10)
+    until(lambda: not alive(child))
+    if sent != signal.SIGKILL:
+        assert status == 128 + sent
+        assert not list(cell.parents[1].rglob(LOCK))
 
 
 # ---- training from nothing -----------------------------------------------------------------------------

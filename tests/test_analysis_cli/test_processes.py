@@ -1,0 +1,88 @@
+"""Commands as processes: their output, and their end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from analysis_cli import processes
+from analysis_cli.processes import Children, run_command
+from smac.errors import UserError
+from smac.locks import alive
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Makes `analysis_cli.made` of some lines, for the children."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+
+    def make(lines: str) -> None:
+        code = "import os, sys, time\nfrom pathlib import Path\n\ndef main():\n"
+        (folder / "made.py").write_text(code + "".join(f"    {line}\n" for line in lines.splitlines()))
+        site = f"import analysis_cli\nanalysis_cli.__path__.append({str(folder)!r})\n"
+        (folder / "sitecustomize.py").write_text(site)
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+    return make
+
+
+def until(holds) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_child_that_prints_more_than_a_pipe_holds_comes_to_its_end(program):
+    program("print('x' * 200 * 1024)\nsys.exit(3 if 'fail' in sys.argv else 0)")
+    run_command(["made"])
+    with pytest.raises(UserError) as refused:
+        run_command(["made", "fail"])
+    assert str(refused.value).count("x") == 200 * 1024
+
+
+STUBBORN = (
+    "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "Path(sys.argv[1]).write_text(str(os.getpid()))\ntime.sleep(60)"
+)
+
+
+def test_children_are_stopped_together_even_if_they_do_not_want_to(program, tmp_path, monkeypatch):
+    program(STUBBORN)
+    monkeypatch.setattr(processes, "PATIENCE", 0.3)
+    children, failed = Children(), []
+
+    def run(path) -> None:
+        try:
+            children.run(["made", str(path)])
+        except UserError as error:
+            failed.append(error)
+
+    files = [tmp_path / "a", tmp_path / "b"]
+    threads = [threading.Thread(target=run, args=[file]) for file in files]
+    for thread in threads:
+        thread.start()
+    until(lambda: all(file.exists() and file.read_text() for file in files))
+    children.stop()
+    for thread in threads:
+        thread.join(5)
+    assert len(failed) == 2
+    assert not any(alive(int(file.read_text())) for file in files)
+    with pytest.raises(UserError, match="was not begun"):
+        children.run(["made", "c"])
+
+
+def test_a_child_ends_with_its_parent(program, tmp_path):
+    program(STUBBORN)
+    file = tmp_path / "pid"
+    code = f"from analysis_cli.processes import run_command; run_command(['made', {str(file)!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    until(lambda: file.exists() and file.read_text())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    until(lambda: not alive(int(file.read_text())))
