@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
 from analysis_cli.console import command_line, console, progress_bar, wrote
-from analysis_cli.processes import run_command
+from analysis_cli.processes import Children, side_by_side
 from figures.curves import CurvePair, draw_curves
 from figures.line.still import draw_lines
 from figures.pages import DemoMethod, demo_page
@@ -58,8 +57,9 @@ class Demo:
         started = time.monotonic()
         out = new_directory(self.out or default_directory("demo"))
         console.print(f"The demo takes some minutes and writes to {out}.", markup=False)
-        with progress_bar() as bar, ThreadPoolExecutor(min(self.workers, len(NAMES))) as pool:
-            stages = Stages(out, self.seed, self.workers, bar)
+        workers = min(self.workers, len(NAMES))
+        with progress_bar() as bar, side_by_side(workers) as (pool, children):
+            stages = Stages(out, self.seed, self.workers, bar, children)
             stages.collect()
             for future in [pool.submit(stages.train, algorithm) for algorithm in NAMES]:
                 future.result()
@@ -89,8 +89,8 @@ class Demo:
 class Stages:
     """The demo's commands, run as processes; their progress moves the bars."""
 
-    def __init__(self, out: Path, seed: int, workers: int, bar: Progress) -> None:
-        self.out, self.seed, self.workers, self.bar = out, seed, workers, bar
+    def __init__(self, out: Path, seed: int, workers: int, bar: Progress, children: Children) -> None:
+        self.out, self.seed, self.workers, self.bar, self.children = out, seed, workers, bar, children
         self.commands: list[str] = []
 
     def collect(self) -> None:
@@ -137,4 +137,4 @@ class Stages:
             if watch:
                 self.bar.update(watch[0], description=f"{watch[1]}, {phase}", completed=step, total=total)
 
-        run_command(words, Path(paths[-1]), show)
+        self.children.run(words, Path(paths[-1]), show)

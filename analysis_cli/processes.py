@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -72,9 +74,19 @@ class Children:
         return process
 
 
-def run_command(words: Sequence[str], directory: Path | None = None, watch: Watch | None = None) -> None:
-    """One command, as `Children.run`."""
-    Children().run(words, directory, watch)
+@contextmanager
+def side_by_side(workers: int) -> Iterator[tuple[ThreadPoolExecutor, Children]]:
+    """Threads, and the commands that they run. If one fails, those beside it run to their end and no other is
+    begun; an interrupt or SIGTERM ends them all."""
+    children = Children()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield pool, children
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                children.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _output(process: subprocess.Popen[str], directory: Path | None, watch: Watch | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from rich.table import Table
 
 from analysis_cli.cells import finetuning, pretraining, split
 from analysis_cli.console import command_line, console, progress_bar, wrote
-from analysis_cli.processes import Children
+from analysis_cli.processes import Children, side_by_side
 from analysis_cli.train import defaults
 from figures.curves import CurvePair, draw_curves
 from smac.agents import OFFLINE, ONLINE, agent_class, method_label, method_parts
@@ -187,18 +186,11 @@ def _train(out: Path, plan: Mapping[str, Any], workers: int) -> None:
         {name: words for name, words in plan["cells"].items() if name.startswith(stage)}
         for stage in ("pretrain/", "finetune/")
     ]
-    children = Children()
-    with progress_bar() as bar, ThreadPoolExecutor(workers) as pool:
+    with progress_bar() as bar, side_by_side(workers) as (pool, children):
         for stage in stages:
             futures = [pool.submit(_cell, out, name, words, bar, children) for name, words in stage.items()]
-            try:
-                for future in futures:
-                    future.result()
-            except BaseException as error:
-                if not isinstance(error, Exception):  # interrupted or terminated
-                    children.stop()
-                pool.shutdown(cancel_futures=True)
-                raise
+            for future in futures:
+                future.result()
 
 
 def _cell(out: Path, name: str, words: Sequence[str], bar: Progress, children: Children) -> None:

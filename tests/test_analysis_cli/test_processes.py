@@ -10,7 +10,7 @@ import time
 import pytest
 
 from analysis_cli import processes
-from analysis_cli.processes import Children, run_command
+from analysis_cli.processes import Children
 from smac.errors import UserError
 from smac.locks import alive
 
@@ -40,9 +40,9 @@ def until(holds) -> None:
 
 def test_a_child_that_prints_more_than_a_pipe_holds_comes_to_its_end(program):
     program("print('x' * 200 * 1024)\nsys.exit(3 if 'fail' in sys.argv else 0)")
-    run_command(["made"])
+    Children().run(["made"])
     with pytest.raises(UserError) as refused:
-        run_command(["made", "fail"])
+        Children().run(["made", "fail"])
     assert str(refused.value).count("x") == 200 * 1024
 
 
@@ -80,7 +80,7 @@ def test_children_are_stopped_together_even_if_they_do_not_want_to(program, tmp_
 def test_a_child_ends_with_its_parent(program, tmp_path):
     program(STUBBORN)
     file = tmp_path / "pid"
-    code = f"from analysis_cli.processes import run_command; run_command(['made', {str(file)!r}])"
+    code = f"from analysis_cli.processes import Children; Children().run(['made', {str(file)!r}])"
     parent = subprocess.Popen([sys.executable, "-c", code])
     until(lambda: file.exists() and file.read_text())
     parent.send_signal(signal.SIGKILL)
