@@ -24,7 +24,7 @@ from typing import Any
 import torch
 import tyro
 from timing import Run, circumstances
-from updates import agent_of, data_of, loop
+from updates import BATCH, agent_of, data_of, loop
 
 from smac.files import write_json
 
@@ -43,7 +43,9 @@ def work(orders: Connection) -> None:
         seeds, width, threads, duration = order
         torch.set_num_threads(threads)
         if (seeds, width) not in runs:
-            runs[seeds, width] = loop(agent_of("sac", seeds, width, "cpu").update, data_of(seeds, "cpu"))
+            runs[seeds, width] = loop(
+                agent_of("sac", seeds, width, BATCH, "cpu").update, data_of(seeds, "cpu"), BATCH
+            )
             runs[seeds, width]()
         orders.send(seconds_per_update(runs[seeds, width], duration))
 

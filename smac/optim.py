@@ -112,15 +112,34 @@ class Muon(torch.optim.Optimizer):
         state = self.state[p]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(p)
-        momentum = state["momentum_buffer"].lerp_(grad, 1.0 - group["momentum"])
-        direction = grad.lerp(momentum, group["momentum"]) if group["nesterov"] else momentum
-        update = newton_schulz(direction, group["ns_steps"], group["ns_dtype"])
-        p.mul_(1.0 - group["lr"] * group["weight_decay"])
-        scale = learning_rate_scale(p.shape[-2], p.shape[-1], group["adjust_lr_fn"])
-        if isinstance(group["lr"], Tensor):
-            p.addcmul_(update, group["lr"], value=-scale)
-        else:
-            p.add_(update, alpha=-group["lr"] * scale)
+        muon_step(p, grad, state, group, group["lr"])
+
+
+def muon_step(
+    p: Tensor, grad: Tensor, state: Mapping[str, Tensor], group: Mapping[str, Any], lr: Tensor | float
+) -> None:
+    """One step of Muon on parameter [*stack, out, in], in place; the state's buffer too."""
+    momentum = state["momentum_buffer"].lerp_(grad, 1.0 - group["momentum"])
+    direction = grad.lerp(momentum, group["momentum"]) if group["nesterov"] else momentum
+    update = newton_schulz(direction, group["ns_steps"], group["ns_dtype"])
+    p.mul_(1.0 - lr * group["weight_decay"])
+    scale = learning_rate_scale(p.shape[-2], p.shape[-1], group["adjust_lr_fn"])
+    if isinstance(lr, Tensor):
+        p.addcmul_(update, lr, value=-scale)
+    else:
+        p.add_(update, alpha=-lr * scale)
+
+
+def adam_step(
+    p: Tensor, grad: Tensor, state: Mapping[str, Tensor], group: Mapping[str, Any], lr: Tensor | float
+) -> None:
+    """One step of Adam (Kingma and Ba 2015, algorithm 1), in place; `torch.optim.Adam`'s up to rounding."""
+    beta1, beta2 = group["betas"]
+    count = state[COUNT].add_(1)
+    first = state["exp_avg"].lerp_(grad, 1.0 - beta1)
+    second = state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1.0 - beta2)
+    spread = second.sqrt() / (1.0 - beta2**count).sqrt() + group["eps"]
+    p.sub_(first / spread * (lr / (1.0 - beta1**count)))
 
 
 def split_parameters(

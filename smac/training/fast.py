@@ -6,8 +6,8 @@
 On a GPU the networks of this field are so small that launching their kernels takes longer than running them;
 a CUDA graph launches the kernels of a whole update at once. On the CPU much of the time of wide stacks goes
 into asking the system for memory again and again, which can be had for nothing (updates.json in
-results/benchmarks). Compiling the losses takes minutes the first time, which 4,000 to 49,000 updates pay
-back (compiled-*.json there), so it must be asked for.
+results/benchmarks). Compiling a whole update (smac.training.compiled) takes minutes the first time, so it
+must be asked for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import ctypes
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from typing import Literal, Protocol
 
@@ -28,7 +27,6 @@ from smac.data.replay import Batch
 from smac.errors import UserError
 from smac.optim import single_optimisers
 from smac.streams import Streams
-from smac.training.state import restore, state_of
 
 Update = Callable[..., Metrics]  # of a batch, and whether the actor has its turn
 UpdateMode = Literal["auto", "eager", "graph", "compile"]
@@ -49,11 +47,17 @@ def fast_update(agent: Agent, mode: UpdateMode = "auto") -> Update:
         return GraphedUpdate(agent, CudaGraphs(agent.device))
     if mode != "eager" and not on_cuda:
         keep_freed_memory()
-    return CompiledUpdate(agent) if mode == "compile" else agent.update
+    if mode == "compile":
+        from smac.training.compiled import CompiledUpdate  # which imports torch's compiler
+
+        return CompiledUpdate(agent)
+    return agent.update
 
 
 def check_mode(mode: UpdateMode, device: torch.device) -> None:
     """UserError if updates cannot run like that on the device."""
+    if mode == "compile" and device.type != "cpu":
+        raise UserError(f"--updates compile is for the CPU, and this is {device}: take auto or graph")
     if mode == "graph" and device.type != "cuda":
         raise UserError(f"--updates graph needs a CUDA device, and this is {device}: take auto or eager")
 
@@ -200,79 +204,6 @@ def capturable(optimisers: Sequence[torch.optim.Optimizer]) -> Iterator[None]:
     finally:
         for group in groups:
             group["capturable"] = False
-
-
-# ---- compiled losses -------------------------------------------------------------------------------------
-
-Draw = tuple[str, tuple[int, ...]]  # "normal" or "uniform", and the shape
-
-
-class Noting:
-    """An agent's `Streams` that also note what is drawn from them."""
-
-    def __init__(self, streams: Streams) -> None:
-        self.streams = streams
-        self.draws: list[Draw] = []
-
-    def normal(self, *shape: int) -> Tensor:
-        self.draws.append(("normal", shape))
-        return self.streams.normal(*shape)
-
-    def uniform(self, *shape: int) -> Tensor:
-        self.draws.append(("uniform", shape))
-        return self.streams.uniform(*shape)
-
-
-class Drawn:
-    """In the place of an agent's `Streams`: numbers that were drawn beforehand, in their order."""
-
-    def __init__(self, numbers: list[Tensor]) -> None:
-        self.numbers, self.used = numbers, 0
-
-    def normal(self, *shape: int) -> Tensor:
-        self.used += 1
-        return self.numbers[self.used - 1]
-
-    uniform = normal
-
-
-class CompiledUpdate:
-    """`agent.update` with its losses compiled; the optimisers' steps stay as they are.
-
-    Draws from a generator do not compile, so they are made before the update, the same ones in the same order
-    as within it. Which ones, an update of each variant shows that is taken and undone.
-    """
-
-    def __init__(self, agent: Agent, backend: str = "inductor") -> None:
-        self.agent = agent
-        self.draws: dict[int, list[Draw]] = {}
-        agent._step = torch.compiler.disable(agent._step)  # type: ignore[method-assign]
-        self.learn = torch.compile(self._learn, backend=backend)
-
-    def __call__(self, batch: Batch, actor: bool = True) -> Metrics:
-        self.agent.begin_update(actor)
-        streams, variant = self.agent.noise, self.agent.variant
-        if variant not in self.draws:
-            self.draws[variant] = self.draws_of(batch)
-        numbers = [getattr(streams, kind)(*shape) for kind, shape in self.draws[variant]]
-        try:
-            return self.learn(batch, numbers)
-        finally:
-            self.agent.noise = streams
-
-    def _learn(self, batch: Batch, numbers: list[Tensor]) -> Metrics:
-        self.agent.noise = Drawn(numbers)  # type: ignore[assignment]
-        return self.agent.learn(batch)
-
-    def draws_of(self, batch: Batch) -> list[Draw]:
-        """What an update draws; the agent stays as it is."""
-        before, streams = deepcopy(state_of(self.agent)), self.agent.noise
-        noting = Noting(streams)
-        self.agent.noise = noting  # type: ignore[assignment]
-        self.agent.learn(batch)
-        self.agent.noise = streams
-        restore(self.agent, before)
-        return noting.draws
 
 
 # ---- memory on the CPU -----------------------------------------------------------------------------------

@@ -51,8 +51,9 @@ class Schedule:
     save_every: int = 1_000
     """Steps between two saved states, from which `smac resume` continues; 0 for none."""
     updates: UpdateMode = "auto"
-    """How updates run: `eager`; `graph` (CUDA graphs); `compile`, somewhat faster on the CPU after minutes of
-    compiling, and equal up to rounding; `auto` is `graph` on CUDA and `eager` elsewhere."""
+    """How updates run: `eager`; `graph` (CUDA graphs); `compile`, a whole update as one program on
+    the CPU, equal up to rounding: compiled in minutes once and then kept on disk; `auto` is `graph` on CUDA
+    and `eager` elsewhere."""
     log_to: tuple[SinkName, ...] = ()
     """Loggers beside metrics.csv: tensorboard, wandb."""
 
