@@ -1,6 +1,7 @@
 """The rules of the house: imports go one way, and the mathematics of landscapes needs no torch."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,12 @@ def test_statistics_know_nothing_of_training():
         modules = {n.module for n in ast.walk(source) if isinstance(n, ast.ImportFrom) and n.module}
         ours = {m for m in modules if m.split(".")[0] in ORDER}
         assert all(m.startswith("smac.statistics") or m == "smac.errors" for m in ours), file
+
+
+def test_figures_draw_and_hold_no_commands():
+    """What is run for a figure is planned in `analysis_cli.reproduce`."""
+    command = re.compile(r"^--[a-z]|--[a-z][a-z-]*[ =]\S|^(smac|landscape) [a-z]")  # not "choose another --out"
+    for file in (ROOT / "figures").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not command.search(node.value), f"{file}:{node.lineno} holds a command"

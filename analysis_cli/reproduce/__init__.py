@@ -1,1 +1,1 @@
-"""`landscape reproduce`: the command, and what every method of a preset is given."""
+"""`landscape reproduce`: the plans of the paper's experiments, and what every method is given."""

@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 import tyro
 
 from analysis_cli.console import as_typed, command_line, console, wrote
-from figures.paper import FIGURES, POLICIES, PRESETS, Step
+from analysis_cli.reproduce.plan import STEPS, Step
+from analysis_cli.reproduce.presets import POLICIES, PRESETS
+from figures.paper import FIGURES
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json, write_text
 from smac.provenance import versions
@@ -67,7 +69,7 @@ class Reproduce:
         figures = list(FIGURES.values()) if self.name == "all" else [FIGURES[self.name]]
         for figure in figures:
             console.print(f"[bold]{figure.name}[/bold]: {figure.shows}")
-            steps = figure.steps(preset)
+            steps = STEPS[figure.name](preset)
             for k, step in enumerate(steps, 1):
                 if not (root / step.done).exists():
                     self._carry_out(step, root, f"{figure.name} {k}/{len(steps)}")

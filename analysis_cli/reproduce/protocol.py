@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from analysis_cli.cells import finetuning, pretraining
+from analysis_cli.reproduce.presets import Preset
 from analysis_cli.train import Pretrain
 from analysis_cli.transfer import columns_and_rows, markdown
-from figures.paper import Preset
-from figures.paper.transfer import pairs
 from smac.agents import method_label, method_parts
 from smac.training.protocol import Protocol, of_offline, of_online
 
@@ -19,7 +18,7 @@ def protocol_page(preset: Preset) -> str:
     """Tables in Markdown, one a task and phase, a row per setting."""
     parts = [f"# What every method is given, preset `{preset.name}`"]
     for benchmark in preset.benchmarks:
-        given = [pair.split("-") for pair in pairs(preset)]
+        given = [pair.split("-") for pair in preset.pairs]
         phases = planned(benchmark.task, given, benchmark.pretrain, benchmark.finetune, benchmark.only)
         for phase, methods in zip(("offline", "online"), phases, strict=True):
             parts.append(markdown(f"{benchmark.label}, {phase}", *columns_and_rows(methods)))

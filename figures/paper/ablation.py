@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from figures.paper.description import Benchmark, Reproduction
 from figures.paper.dips import DIP_WORDS, NO_DROP, dip_name, number
-from figures.paper.plan import Step
-from figures.paper.presets import Benchmark, Preset
-from figures.paper.transfer import data_steps, interval, matrix_words
+from figures.paper.transfer import interval
 from figures.style import INK, look, paper, save
-from smac.agents.smac import SMACConfig
 from smac.files import read_json, write_json, write_text
 
 
-def _benchmarks(preset: Preset) -> list[Benchmark]:
-    return [benchmark for benchmark in preset.benchmarks if benchmark.variants]
+def folder_of(benchmark: Benchmark, variant: str) -> str:
+    return f"ablation/{benchmark.label}/{variant.replace(' ', '-').lower()}"
 
 
-def folder_of(variant: str) -> str:
-    return variant.replace(" ", "-").lower()
-
-
-def steps(preset: Preset) -> list[Step]:
-    found = []
-    for benchmark in _benchmarks(preset):
-        found += data_steps(benchmark)
-        for variant, options in benchmark.variants.items():
-            out = f"ablation/{benchmark.label}/{folder_of(variant)}"
-            words = matrix_words(
-                benchmark.brief(), preset, offline=["smac"], only={"smac": options},
-                dataset=f"reproduce/{benchmark.label}-v0", out=f"./{out}",
-            )  # fmt: skip
-            found.append(Step(words, f"{out}/transfer.json"))
-    return found
-
-
-def draw(root: Path, preset: Preset) -> list[Path]:
+def draw(root: Path, preset: Reproduction) -> list[Path]:
     """Offline success against the dip, a point per variant with its intervals over seeds."""
     out, written = root / "figures" / "ablation", []
-    for benchmark in _benchmarks(preset):
+    for benchmark in (one for one in preset.benchmarks if one.variants):
         found = {
-            variant: read_json(root / "ablation" / benchmark.label / folder_of(variant) / "transfer.json")
+            variant: read_json(root / folder_of(benchmark, variant) / "transfer.json")
             for variant in benchmark.variants
         }
         kind = dip_name(found.values())
         rows = {
             variant: {
-                "options": benchmark.variants[variant],
+                "options": benchmark.variants[variant].options,
                 "offline success": task["offline"]["smac"]["over_seeds"]["success"],
                 "dip": number(task["online"]["smac-sac"], kind),
                 "regret": number(task["online"]["smac-sac"], "regret/eval"),
@@ -58,7 +39,8 @@ def draw(root: Path, preset: Preset) -> list[Path]:
             for variant, task in found.items()
         }
         with paper():
-            fig = _scatter(rows, DIP_WORDS[kind])
+            kappas = {name: variant.kappa for name, variant in benchmark.variants.items()}
+            fig = _scatter(rows, kappas, DIP_WORDS[kind])
             written += save(fig, out / benchmark.label)
             plt.close(fig)
         lines = [f"| SMAC | offline success | {DIP_WORDS[kind]} | regret |", "| --- | --- | --- | --- |"]
@@ -79,7 +61,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     return written
 
 
-def _scatter(rows: dict, dip: str) -> plt.Figure:
+def _scatter(rows: dict, kappas: Mapping[str, float | None], dip: str) -> plt.Figure:
     """A row per variant with its offline success and its dip; beside them one against the other."""
     fig, axes = plt.subplots(
         1, 3, figsize=(7.4, 0.8 + 0.24 * len(rows)), gridspec_kw={"width_ratios": [1, 1, 1.25]}
@@ -96,18 +78,17 @@ def _scatter(rows: dict, dip: str) -> plt.Figure:
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(-0.6, len(rows) - 0.4)
     axes[1].axvline(NO_DROP, color=INK, lw=0.8, ls=(0, (4, 3)))
-    _against(axes[2], rows, color)
+    _against(axes[2], rows, kappas, color)
     axes[2].set_xlabel(words["dip"])
     axes[2].set_ylabel(words["offline success"])
     fig.tight_layout()
     return fig
 
 
-def _against(ax: Axes, rows: dict, color: str) -> None:
+def _against(ax: Axes, rows: dict, kappas: Mapping[str, float | None], color: str) -> None:
     """Offline success against the dip: the upper left is what one wants. kappa's values are one curve."""
     x, y = _numbers(rows, "dip")[0], _numbers(rows, "offline success")[0]
-    kappas = sorted((k, i) for i, row in enumerate(rows.values()) if (k := _kappa(row)) is not None)
-    path = [i for _, i in kappas]
+    path = [i for _, i in sorted((k, i) for i, k in enumerate(kappas.values()) if k is not None)]
     ax.plot(x[path], y[path], "-", color=color, lw=1.0, alpha=0.6, zorder=1)
     ax.plot(x, y, "o", color=color, ms=4)
     width, height = np.ptp(x), np.ptp(y)
@@ -128,11 +109,3 @@ def _numbers(rows: dict, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         np.array([row[name][part] for row in rows.values()], dtype=float) for part in ("mean", "low", "high")
     )
     return mean, low, high
-
-
-def _kappa(row: dict) -> float | None:
-    """kappa of a variant that differs from the default in nothing else."""
-    words = row["options"].split()
-    if not words:
-        return SMACConfig.kappa
-    return float(words[1]) if words[0] == "--kappa" and len(words) == 2 else None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from figures.paper.description import Benchmark, Reproduction
 from figures.paper.dips import DIP_WORDS, dip_name, number
-from figures.paper.plan import Step
-from figures.paper.presets import Benchmark, Preset
-from figures.paper.transfer import interval, matrix_words
+from figures.paper.transfer import interval
 from figures.style import look, paper, save
 from smac.files import read_json, write_json, write_text
 
@@ -21,41 +19,17 @@ def dataset_of(label: str, size: float) -> str:
     return f"reproduce/{label}-weak-v0" if size == 1.0 else f"reproduce/{label}-weak-{size * 1000:04.0f}-v0"
 
 
-def _benchmarks(preset: Preset) -> list[Benchmark]:
-    return [benchmark for benchmark in preset.benchmarks if benchmark.weak]
+def folder_of(benchmark: Benchmark, size: float) -> str:
+    return f"fig2/{benchmark.label}/{size:g}"
 
 
-def steps(preset: Preset) -> list[Step]:
-    found = []
-    for benchmark in _benchmarks(preset):
-        whole = dataset_of(benchmark.label, 1.0)
-        collect = f"smac data collect --task {benchmark.task} --dataset {whole} {benchmark.weak} --out ./data"
-        found.append(Step(tuple(shlex.split(collect)), f"data/{whole}/data/metadata.json"))
-        for size in preset.sizes:
-            dataset = dataset_of(benchmark.label, size)
-            if size != 1.0:
-                subset = f"smac data subset ./data/{whole} --fraction {size} --dataset {dataset} --out ./data"
-                found.append(Step(tuple(shlex.split(subset)), f"data/{dataset}/data/metadata.json"))
-            out = f"fig2/{benchmark.label}/{size:g}"
-            words = matrix_words(
-                benchmark.brief(),
-                preset,
-                offline=("smac", benchmark.baseline),
-                dataset=dataset,
-                out=f"./{out}",
-            )
-            found.append(Step(words, f"{out}/transfer.json"))
-    return found
-
-
-def draw(root: Path, preset: Preset) -> list[Path]:
+def draw(root: Path, preset: Reproduction) -> list[Path]:
     """Dip of the score and offline success against transitions in the dataset, per method."""
     out, written = root / "figures" / "fig2", []
-    for benchmark in _benchmarks(preset):
+    for benchmark in (one for one in preset.benchmarks if one.sizes):
         rows = []
         tasks = {
-            size: read_json(root / "fig2" / benchmark.label / f"{size:g}" / "transfer.json")
-            for size in preset.sizes
+            size: read_json(root / folder_of(benchmark, size) / "transfer.json") for size in benchmark.sizes
         }
         kind = dip_name(tasks.values())
         for size, task in tasks.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from figures.paper.description import Benchmark, Reproduction
 from figures.paper.dips import DIP_HEADINGS, DIP_MEANING, DIP_WORDS, NO_DROP, dip_name, number
-from figures.paper.plan import Step
-from figures.paper.presets import Benchmark, Preset
 from figures.paper.tradeoff import draw_tradeoff
-from figures.paper.transfer import arrow, dip_of_mean, draw_switches, evaluations, interval, pairs
-from figures.paper.transfer import steps as transfer_steps
+from figures.paper.transfer import arrow, dip_of_mean, draw_switches, evaluations, interval
 from figures.style import INK, look, paper, save
 from smac.files import read_json, write_json, write_text
 from smac.training.comparison import online_numbers
@@ -35,28 +32,13 @@ def cell_of(benchmark: Benchmark, pair: str) -> str:
     return f"retain/{benchmark.label}/{pair}"
 
 
-def steps(preset: Preset) -> list[Step]:
-    found = transfer_steps(preset)
-    for benchmark in preset.benchmarks:
-        for pair in pairs(preset):
-            a, b = pair.split("-")
-            out = cell_of(benchmark, pair)
-            words = (
-                f"smac finetune --from ./transfer/{benchmark.label}/pretrain/{a} --algorithm {b} "
-                f"--dataset reproduce/{benchmark.label}-v0 --data-root ./data --offline-ratio {SHARE} "
-                f"{benchmark.finetune} {benchmark.only.get(b, '')} --out ./{out}"
-            )
-            found.append(Step(tuple(shlex.split(words)), f"{out}/summary.json"))
-    return found
-
-
-def draw(root: Path, preset: Preset) -> list[Path]:
+def draw(root: Path, preset: Reproduction) -> list[Path]:
     """Dip and gain of every pair from an empty buffer and with the offline data; the trade-off with them."""
     out, tasks, cells, pictures = root / "figures" / "retain", {}, {}, []
     for benchmark in preset.benchmarks:
         folder = root / "transfer" / benchmark.label
         empty = read_json(folder / "transfer.json")
-        runs = {pair: root / cell_of(benchmark, pair) for pair in pairs(preset)}
+        runs = {pair: root / cell_of(benchmark, pair) for pair in preset.pairs}
         tasks[benchmark.label] = {
             "offline": empty["offline"],
             "online": {
@@ -120,7 +102,7 @@ def _panel(ax: Axes, task: dict[str, Any], name: str) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _markdown(tasks: dict[str, Any], preset: Preset) -> str:
+def _markdown(tasks: dict[str, Any], preset: Reproduction) -> str:
     kind = dip_of_all(tasks)
     dip = DIP_HEADINGS[kind]
     lines = [

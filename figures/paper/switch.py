@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from figures.paper.description import Benchmark, Reproduction
 from figures.paper.dips import DIP_WORDS, NO_DROP, number
-from figures.paper.plan import Step
-from figures.paper.presets import Benchmark, Preset
 from figures.paper.transfer import interval
-from figures.paper.transfer import steps as transfer_steps
 from figures.style import INK, look, paper, save
 from smac.files import write_json, write_text
 from smac.training.comparison import common_dip, online_numbers
@@ -24,32 +21,14 @@ def shown(kind: str) -> dict[str, str]:
     return {kind: DIP_WORDS[kind], "switch/gain": "gain of the score", "regret/eval": "regret"}
 
 
-def _benchmarks(preset: Preset) -> list[Benchmark]:
-    return [benchmark for benchmark in preset.benchmarks if benchmark.rates]
-
-
 def cell_of(benchmark: Benchmark, method: str, rate: str) -> str:
     return f"switch/{benchmark.label}/{method}-{rate}"
 
 
-def steps(preset: Preset) -> list[Step]:
-    found = transfer_steps(preset)
-    for benchmark in _benchmarks(preset):
-        for method in preset.offline:
-            for rate in benchmark.rates:
-                out = cell_of(benchmark, method, rate)
-                words = (
-                    f"smac finetune --from ./transfer/{benchmark.label}/pretrain/{method} --algorithm sac "
-                    f"{benchmark.brief().finetune} --actor-lr {rate} --out ./{out}"
-                )
-                found.append(Step(tuple(shlex.split(words)), f"{out}/summary.json"))
-    return found
-
-
-def draw(root: Path, preset: Preset) -> list[Path]:
+def draw(root: Path, preset: Reproduction) -> list[Path]:
     """Dip, gain and regret against the actor's learning rate, a line per method; intervals over seeds."""
     out, written = root / "figures" / "switch", []
-    for benchmark in _benchmarks(preset):
+    for benchmark in (one for one in preset.benchmarks if one.rates):
         found = {
             (method, rate): online_numbers(root / cell_of(benchmark, method, rate))
             for method in preset.offline
@@ -80,7 +59,7 @@ def draw(root: Path, preset: Preset) -> list[Path]:
     return written
 
 
-def _curves(rows: list[dict[str, Any]], preset: Preset, panels: dict[str, str]) -> plt.Figure:
+def _curves(rows: list[dict[str, Any]], preset: Reproduction, panels: dict[str, str]) -> plt.Figure:
     fig, axes = plt.subplots(1, len(panels), figsize=(6.8, 2.3), sharex=True)
     for ax, (name, label) in zip(axes, panels.items(), strict=True):
         for k, method in enumerate(preset.offline):

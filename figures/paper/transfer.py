@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from figures.curves import CurvePair, draw_curves
+from figures.paper.description import Reproduction
 from figures.paper.dips import DIP_HEADINGS, DIP_MEANING, NO_DROP, dip_name, number
-from figures.paper.plan import Step
-from figures.paper.presets import Benchmark, Preset
 from figures.paper.tradeoff import draw_tradeoff
 from figures.style import look, paper, save
-from smac.agents import OFFLINE, ONLINE
+from smac.agents import ONLINE
 from smac.files import read_json, write_json, write_text
 from smac.training.comparison import min_max_regret
 from smac.training.run import read_metrics
@@ -35,52 +33,7 @@ PAPER_REGRET = {  # min-max normalised within each of six tasks, and averaged; f
 }
 
 
-def data_steps(benchmark: Benchmark) -> list[Step]:
-    """Collecting the data that every method learns from."""
-    dataset = f"reproduce/{benchmark.label}-v0"
-    words = shlex.split(
-        f"smac data collect --task {benchmark.task} --dataset {dataset} {benchmark.collect} --out ./data"
-    )
-    return [Step(tuple(words), f"data/{dataset}/data/metadata.json")]
-
-
-def matrix_words(
-    benchmark: Benchmark, preset: Preset, *, offline: Sequence[str], dataset: str, out: str,
-    also: Sequence[str] = (), only: Mapping[str, str] | None = None,
-) -> tuple[str, ...]:  # fmt: skip
-    """`smac transfer` of some methods to SAC, and of further pairs; `only` adds to the methods' options."""
-    own = {
-        a: f"{benchmark.only.get(a, '')} {(only or {}).get(a, '')}".strip()
-        for a in (*offline, *(a for a in benchmark.only if a not in OFFLINE))
-    }
-    items = [f"{a}={options}" for a, options in own.items() if options]
-    return (
-        "smac", "transfer", "--task", benchmark.task, "--dataset", dataset, "--data-root", "./data",
-        "--offline", ",".join(offline), "--online", "sac", *(["--also", *also] if also else []),
-        "--seed", str(benchmark.seed), "--seeds", str(preset.seeds), f"--pretrain={benchmark.pretrain}",
-        f"--finetune={benchmark.finetune}", "--out", out, *(["--only", *items] if items else []),
-    )  # fmt: skip
-
-
-def pairs(preset: Preset) -> list[str]:
-    """The pairs OFFLINE-ONLINE of the preset: every offline method with SAC, then the further ones."""
-    return [*(f"{a}-sac" for a in preset.offline), *preset.also]
-
-
-def steps(preset: Preset) -> list[Step]:
-    found = []
-    for benchmark in preset.benchmarks:
-        found += data_steps(benchmark)
-        out = f"./transfer/{benchmark.label}"
-        words = matrix_words(
-            benchmark, preset, offline=preset.offline, also=preset.also,
-            dataset=f"reproduce/{benchmark.label}-v0", out=out,
-        )  # fmt: skip
-        found.append(Step(words, f"transfer/{benchmark.label}/transfer.json"))
-    return found
-
-
-def draw(root: Path, preset: Preset) -> list[Path]:
+def draw(root: Path, preset: Reproduction) -> list[Path]:
     """Curves per task and online algorithm, the trade-off, and numbers and claims as JSON, Markdown, CSV."""
     out, tasks, pictures = root / "figures" / "transfer", {}, []
     every = {}
@@ -219,7 +172,7 @@ def interval(value: Mapping[str, float], digits: int = 2) -> str:
     return f"{text} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]" if known else text
 
 
-def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Preset) -> str:
+def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Reproduction) -> str:
     kind = dip_name(tasks.values())
     lines = [
         f"Preset `{preset.name}`, {preset.seeds} training seeds; means with 95 % t intervals over seeds. "

@@ -1,22 +1,16 @@
-"""The plans of the paper's figures and what follows from their runs; the whole road is the smoke preset."""
+"""What the paper's figures and tables make of their runs."""
 
-import shlex
-from importlib import import_module
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from analysis_cli.reproduce.protocol import protocol_page
-from figures.paper import FIGURES, POLICIES, PRESETS
-from figures.paper.ablation import _against, _kappa
+from figures.paper.ablation import _against
 from figures.paper.dips import dip_name, number
-from figures.paper.presets import PARTS, Preset
 from figures.paper.retain import draw_retain
 from figures.paper.tradeoff import draw_tradeoff, front
-from figures.paper.transfer import CLAIMS, _in_words, _regret_lines, dip_of_mean, pairs, regret_table
-from smac.agents import OFFLINE
+from figures.paper.transfer import CLAIMS, _in_words, _regret_lines, dip_of_mean, regret_table
 
 
 def mean(value: float) -> dict:
@@ -58,83 +52,6 @@ def test_figures_show_one_kind_of_dip() -> None:
     assert shown == [0.2, 0.3]
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_command_of_every_preset_is_one_that_the_programs_take(name: str) -> None:
-    seen = set()
-    for figure in FIGURES.values():
-        for step in figure.steps(PRESETS[name]):
-            program, *words = step.words
-            reads_a_checkpoint = words[0] == "finetune"  # for its defaults, and there is none
-            if step.words not in seen and not reads_a_checkpoint:
-                assert import_module(f"analysis_cli.{program}").parse(words) is not None, shlex.join(
-                    step.words
-                )
-            seen.add(step.words)
-    assert len(seen) > 5
-
-
-def test_options_of_cells_are_those_of_the_programs() -> None:
-    from analysis_cli.smac import parse
-
-    for preset in PRESETS.values():
-        for benchmark in preset.benchmarks:
-            for a in preset.offline:
-                words = f"pretrain --task {benchmark.task} --algorithm {a} {benchmark.pretrain}"
-                command = parse(shlex.split(f"{words} {benchmark.only.get(a, '')}"))
-                assert command.agent.actor_lr > 0
-            for variant, options in benchmark.variants.items():
-                words = f"pretrain --task {benchmark.task} --algorithm smac {options}"
-                assert parse(shlex.split(words)).algorithm == "smac", variant
-
-
-def test_brief_phases_are_no_longer_than_the_whole_ones() -> None:
-    def steps_of(options: str) -> int:
-        words = options.split()
-        return int(words[len(words) - words[::-1].index("--steps")])  # the last one counts
-
-    for preset in PRESETS.values():
-        for benchmark in preset.benchmarks:
-            brief = benchmark.brief()
-            assert steps_of(brief.pretrain) <= steps_of(benchmark.pretrain)
-            assert steps_of(brief.finetune) <= steps_of(benchmark.finetune)
-            for a, options in benchmark.only.items():
-                if "--steps" in options:
-                    assert steps_of(brief.only[a]) <= steps_of(options)
-
-
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_every_offline_method_takes_the_same_number_of_gradient_steps(preset: Preset) -> None:
-    for benchmark in (b for whole in preset.benchmarks for b in (whole, whole.brief())):
-        own = [words for method, words in benchmark.only.items() if method in OFFLINE]
-        own += list(benchmark.variants.values())
-        assert not any(" --steps" in f" {words}" for words in own)
-        assert benchmark.pretrain.count("--steps ") >= 1
-
-
-def test_the_protocol_of_a_preset_tells_what_its_commands_give() -> None:
-    page = protocol_page(PRESETS["cpu"])
-    pen = page[page.index("## pen-binary, offline") :]
-    offline, online = pen.split("## pen-binary, online")
-    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is |" in offline
-    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is | as it is | as it is | x 10 +5 |" in online
-    assert "| observations | raw | raw | raw | standardised |" in offline
-    assert online.count("| temperature at the switch |" + 9 * " entropy |") == 1
-
-
-def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:
-    cpu = PRESETS["cpu"]
-    assert {b.label for b in cpu.benchmarks} - {b.label for b in cpu.available(False).benchmarks} == {
-        "pen-binary"
-    }
-    assert cpu.available(True) == cpu
-    collects = [
-        step.words
-        for step in FIGURES["fig2"].steps(cpu)
-        if step.words[1:3] == ("data", "collect") and any(POLICIES in word for word in step.words)
-    ]
-    assert len(collects) == 1  # pen is figure 2's second environment
-
-
 def test_claims_count_tasks_without_a_drop_and_compare_regrets() -> None:
     tasks = {
         "a": task(
@@ -166,59 +83,15 @@ def test_the_mean_over_seeds_dips_less_than_its_seeds(tmp_path: Path) -> None:
 
 
 def test_kappas_are_one_curve_and_other_variants_are_not_on_it() -> None:
-    kappas = {name: _kappa({"options": options}) for name, options in PARTS.items()}
-    assert [kappas[name] for name in ("kappa 0", "default", "kappa 1")] == [0.0, 0.1, 1.0]
-    assert [kappas[name] for name in ("paper form", "Muon")] == [None, None]
-
+    kappas = {"default": 0.1, "kappa 0": 0.0, "kappa 0.01": 0.01, "kappa 1": 1.0, "Muon": None}
     rows = {
-        name: {"options": options, "dip": mean(0.1 * k), "offline success": mean(1 - 0.05 * k)}
-        for k, (name, options) in enumerate(PARTS.items())
+        name: {"dip": mean(0.1 * k), "offline success": mean(1 - 0.05 * k)} for k, name in enumerate(kappas)
     }
     fig, ax = plt.subplots()
-    _against(ax, rows, "red")
+    _against(ax, rows, kappas, "red")
     line = ax.lines[0]
     np.testing.assert_allclose(line.get_xdata(), [0.1, 0.2, 0.0, 0.3])  # kappa 0, 0.01, 0.1, 1
     plt.close(fig)
-
-
-def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
-    preset = PRESETS["cpu"].available(False)
-    runs = {
-        word.removesuffix("/offline.safetensors").removesuffix("/online.safetensors")
-        for figure in ("connectivity", "fig1")
-        for step in FIGURES[figure].steps(preset)
-        for word in step.words
-        if "umaze/finetune/smac-sac/seed-" in word
-    }
-    folder = "./transfer/pointmaze-umaze/finetune/smac-sac"
-    assert runs == {f"{folder}/seed-{seed}" for seed in range(5, 10)}
-
-
-@pytest.mark.parametrize("name", ["smoke", "cpu", "gpu"])
-def test_fig1_lays_u_and_v_through_what_the_transfer_leaves(name: str) -> None:
-    """Offline, SAC-tuned and TD3+BC-tuned of every offline method, all of them trained in the preset."""
-    preset = PRESETS[name].available(False)
-    planes = [step.words for step in FIGURES["fig1"].steps(preset) if step.words[1] == "plane"]
-    assert len(planes) == len(preset.benchmarks) * len(preset.offline)
-    trained = {f"{a}-sac" for a in preset.offline} | set(preset.also)
-    for words, method in zip(planes, preset.offline * len(preset.benchmarks), strict=True):
-        at = words.index("--through")
-        assert words[at + 4 : at + 6] == ("--axes", "uv")
-        ends = [word.split("/")[-3:] for word in words[at + 1 : at + 4]]
-        assert [(pair, file) for pair, _, file in ends] == [
-            (f"{method}-sac", "offline.safetensors"), (f"{method}-sac", "online.safetensors"),
-            (f"{method}-td3_bc", "online.safetensors"),
-        ]  # fmt: skip
-        assert {pair for pair, _, _ in ends} <= trained
-
-
-def test_a_step_is_recorded_as_its_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    from analysis_cli.console import as_typed, command_line
-
-    monkeypatch.setattr("sys.argv", ["landscape", "reproduce", "fig2"])
-    with as_typed(["smac", "transfer", "--task", "a b"]):
-        assert command_line("smac") == "smac transfer --task 'a b'"
-    assert command_line("landscape") == "landscape reproduce fig2"
 
 
 def test_front_keeps_what_nothing_beats_in_both() -> None:
@@ -236,19 +109,6 @@ def test_tradeoff_has_a_point_per_pair_and_the_dip_that_was_asked_for() -> None:
     assert len(fig.axes) == 2
     assert [text.get_text() for text in fig.legends[0].texts] == ["SMAC", "IQL", "→ SAC", "→ TD3"]
     plt.close(fig)
-
-
-def test_retain_fine_tunes_every_pair_of_transfer_with_the_data_that_it_was_pretrained_on() -> None:
-    cpu = PRESETS["cpu"]
-    plan = {step.done: step.words for step in FIGURES["retain"].steps(cpu)}
-    cells = {f"retain/{b.label}/{pair}/summary.json" for b in cpu.benchmarks for pair in pairs(cpu)}
-    assert cells == {done for done in plan if done.startswith("retain")}
-    words = plan["retain/pen-binary/smac-td3/summary.json"]
-    assert words[words.index("--from") + 1] == "./transfer/pen-binary/pretrain/smac"
-    assert words[words.index("--dataset") + 1] == "reproduce/pen-binary-v0"
-    assert words[words.index("--offline-ratio") + 1] == "0.5"
-    assert "--temperature-lr" not in words  # that is SAC's own
-    assert "--temperature-lr" in plan["retain/pen-binary/iql-sac/summary.json"]
 
 
 def test_retain_draws_both_starts_of_a_pair_as_hollow_and_full_dots() -> None:

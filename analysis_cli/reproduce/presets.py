@@ -10,41 +10,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from figures import paper
+from smac.agents.smac import SMACConfig
+
 POLICIES = "POLICIES"  # stands in an option for the folder of published policies
 
 
-@dataclass(frozen=True)
-class Benchmark:
+@dataclass(frozen=True, kw_only=True)
+class Benchmark(paper.Benchmark):
     """A task with the data and the options that every method gets."""
 
-    task: str
     collect: str
     """Options of `smac data collect`."""
     pretrain: str
     finetune: str
     weak: str = ""
-    """Options of `smac data collect` for the weaker policy of figure 2; without it the task is not in it."""
+    """Options of `smac data collect` for the weaker policy of figure 2."""
     only: Mapping[str, str] = field(default_factory=dict)
     """Algorithm -> its own options."""
-    baseline: str = "cal_ql"
-    """The method beside SMAC in figure 2."""
-    seed: int = 0
-    """The first training seed."""
     line: str = ""
     """Options of the lines between checkpoints."""
     trajectory: str = ""
     """Options of the returns along the path that fine-tuning took."""
-    variants: Mapping[str, str] = field(default_factory=dict)
-    """Name of an ablation -> SMAC's options in it; without any the task is not in `ablation`."""
-    rates: tuple[str, ...] = ()
-    """Learning rates of the actor after the switch, smallest first; without any it is not in `switch`."""
     brief_pretrain: str = ""
     """What `ablation`, `fig2` and `switch` add to these options, so as to be shorter."""
     brief_finetune: str = ""
-
-    @property
-    def label(self) -> str:
-        return self.task.partition("@")[0]
 
     def brief(self) -> Benchmark:
         """The same with the shorter phases of figures that compare many settings."""
@@ -53,46 +43,45 @@ class Benchmark:
             finetune=f"{self.finetune} {self.brief_finetune}".strip(),
         )  # fmt: skip
 
-    def training_seeds(self, preset: Preset) -> range:
-        return range(self.seed, self.seed + preset.seeds)
-
     @property
     def needs_policies(self) -> bool:
         return POLICIES in self.collect
 
 
-@dataclass(frozen=True)
-class Preset:
+@dataclass(frozen=True, kw_only=True)
+class Preset(paper.Reproduction):
     """Sizes of everything. Names of algorithms are those of `smac pretrain`."""
 
-    name: str
     benchmarks: tuple[Benchmark, ...]
-    seeds: int
-    """Training seeds of everything."""
-    offline: tuple[str, ...]
-    """Offline methods; each is fine-tuned with SAC."""
-    also: tuple[str, ...]
-    """Further pairs OFFLINE-ONLINE."""
     plane: str
     """Options of the reward surfaces."""
-    sizes: tuple[float, ...]
-    """Nested shares of the weaker policy's data, smallest first."""
+
+    def training_seeds(self, benchmark: Benchmark) -> range:
+        return range(benchmark.seed, benchmark.seed + self.seeds)
 
     def available(self, policies: bool) -> Preset:
         """This preset without the tasks whose data come from published policies, unless those are there."""
         return replace(self, benchmarks=tuple(b for b in self.benchmarks if policies or not b.needs_policies))
 
 
+def variant(options: str) -> paper.Variant:
+    """SMAC with these options of `smac pretrain`."""
+    words = options.split()
+    if words and (words[0] != "--kappa" or len(words) != 2):
+        return paper.Variant(options, None)
+    return paper.Variant(options, float(words[1]) if words else SMACConfig.kappa)
+
+
 PARTS = {
-    "default": "",
-    "kappa 0": "--kappa 0",
-    "kappa 0.01": "--kappa 0.01",
-    "kappa 1": "--kappa 1",
-    "paper form": "--form paper",
-    "matched at data": "--match-at data",
-    "matched at policy": "--match-at policy",
-    "no outcome": "--condition none",
-    "Muon": "--optimiser muon",
+    "default": variant(""),
+    "kappa 0": variant("--kappa 0"),
+    "kappa 0.01": variant("--kappa 0.01"),
+    "kappa 1": variant("--kappa 1"),
+    "paper form": variant("--form paper"),
+    "matched at data": variant("--match-at data"),
+    "matched at policy": variant("--match-at policy"),
+    "no outcome": variant("--condition none"),
+    "Muon": variant("--optimiser muon"),
 }
 # SAC's usual rates after the switch, the same for every method; its temperature's rate goes to SAC alone
 _USUAL = "--actor-lr 3e-4 --critic-lr 3e-4 --target-rate 0.005"
@@ -101,6 +90,7 @@ _UMAZE = Benchmark(
     task="pointmaze-umaze",
     collect="--wander 0.01 --episodes 500",
     weak="--success-rate 0.7 --episodes 2000",
+    sizes=(0.01, 0.1, 1.0),
     pretrain="--steps 12000 --eval-every 3000 --log-every 1000 --save-every 3000 --eval-episodes 40",
     finetune=f"{_USUAL} --steps 5000 --eval-every 250 --eval-episodes 40 --log-every 250 "
     "--trajectory-every 500",
@@ -121,6 +111,7 @@ _MEDIUM = replace(
     task="pointmaze-medium",
     collect="--wander 0.003 --episodes 500",
     weak="",
+    sizes=(),
     seed=0,
     line="--points 11 --episodes 60",
     trajectory="--episodes 60",
@@ -133,6 +124,7 @@ _PEN = Benchmark(
     task="pen-binary",
     collect=f"{_ROLLOUTS} 400",
     weak=f"{_ROLLOUTS} 2000",
+    sizes=(0.01, 0.1, 1.0),
     pretrain="--hidden 128 128 --critic-hidden 128 128 --actor-lr 1e-3 --critic-lr 1e-3 --target-rate 0.01 "
     "--steps 6000 --eval-every 3000 --log-every 1000 --save-every 3000 --eval-episodes 200",
     finetune=f"{_USUAL} --steps 3000 --eval-every 500 --eval-episodes 200 "
@@ -157,7 +149,6 @@ CPU = Preset(
     offline=("smac", "cal_ql", "iql", "td3_bc"),
     also=("smac-td3", "smac-td3_bc", "cal_ql-td3_bc", "iql-td3_bc", "td3_bc-td3_bc"),
     plane="--nx 21 --ny 21 --episodes 10",
-    sizes=(0.01, 0.1, 1.0),
 )
 
 _TINY = "--batch-size 16 --eval-episodes 2 --save-every 40"
@@ -169,6 +160,7 @@ SMOKE = Preset(
             _UMAZE,
             collect="--wander 0.01 --episodes 20",
             weak="--wander 0.03 --episodes 20",
+            sizes=(0.5, 1.0),
             pretrain=f"--hidden 8 8 --steps 40 --eval-every 40 --log-every 40 {_TINY}",
             finetune=f"--steps 40 --eval-every 20 --log-every 20 --trajectory-every 20 {_TINY}",
             only={"smac": "--diffusion-steps 20 --diffusion-hidden 8", "cal_ql": "--cql-actions 2"},
@@ -184,7 +176,6 @@ SMOKE = Preset(
     offline=("smac", "cal_ql"),
     also=("smac-td3", "smac-td3_bc", "cal_ql-td3_bc"),
     plane="--nx 5 --ny 5 --episodes 1",
-    sizes=(0.5, 1.0),
 )
 
 _LARGE = (
@@ -205,6 +196,7 @@ def _large(benchmark: Benchmark, **differs: Any) -> Benchmark:
         only={"smac": "--diffusion-steps 50000 --diffusion-hidden 256 256 256", **_SAC},
         line="--points 41 --episodes 300",
         trajectory="--episodes 300",
+        sizes=(0.01, 0.03, 0.1, 0.3, 1.0) if benchmark.sizes else (),
         variants=PARTS,
         rates=("1e-6", "1e-5", "3e-5", "1e-4", "3e-4", "1e-3"),
         brief_pretrain="",
@@ -223,7 +215,6 @@ GPU = replace(
     ),
     seeds=10,
     plane="--nx 31 --ny 31 --episodes 20",
-    sizes=(0.01, 0.03, 0.1, 0.3, 1.0),
 )
 
 PRESETS = {preset.name: preset for preset in (SMOKE, CPU, GPU)}

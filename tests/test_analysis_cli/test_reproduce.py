@@ -1,0 +1,152 @@
+"""The plans of the paper's figures; that they run to the end is shown by the smoke preset."""
+
+import shlex
+from importlib import import_module
+
+import pytest
+
+from analysis_cli.reproduce.plan import STEPS
+from analysis_cli.reproduce.presets import PARTS, POLICIES, PRESETS, Preset
+from analysis_cli.reproduce.protocol import protocol_page
+from figures.paper import FIGURES
+from smac.agents import OFFLINE
+
+
+def test_every_figure_has_its_plan() -> None:
+    assert list(STEPS) == list(FIGURES)
+
+
+def test_kappa_is_known_of_variants_that_differ_in_nothing_else() -> None:
+    assert [PARTS[name].kappa for name in ("kappa 0", "default", "kappa 1")] == [0.0, 0.1, 1.0]
+    assert [PARTS[name].kappa for name in ("paper form", "Muon")] == [None, None]
+    assert PARTS["Muon"].options == "--optimiser muon"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_command_of_every_preset_is_one_that_the_programs_take(name: str) -> None:
+    seen = set()
+    for steps in STEPS.values():
+        for step in steps(PRESETS[name]):
+            program, *words = step.words
+            reads_a_checkpoint = words[0] == "finetune"  # for its defaults, and there is none
+            if step.words not in seen and not reads_a_checkpoint:
+                assert import_module(f"analysis_cli.{program}").parse(words) is not None, shlex.join(
+                    step.words
+                )
+            seen.add(step.words)
+    assert len(seen) > 5
+
+
+def test_options_of_cells_are_those_of_the_programs() -> None:
+    from analysis_cli.smac import parse
+
+    for preset in PRESETS.values():
+        for benchmark in preset.benchmarks:
+            for a in preset.offline:
+                words = f"pretrain --task {benchmark.task} --algorithm {a} {benchmark.pretrain}"
+                command = parse(shlex.split(f"{words} {benchmark.only.get(a, '')}"))
+                assert command.agent.actor_lr > 0
+            for name, variant in benchmark.variants.items():
+                words = f"pretrain --task {benchmark.task} --algorithm smac {variant.options}"
+                assert parse(shlex.split(words)).algorithm == "smac", name
+
+
+def test_brief_phases_are_no_longer_than_the_whole_ones() -> None:
+    def steps_of(options: str) -> int:
+        words = options.split()
+        return int(words[len(words) - words[::-1].index("--steps")])  # the last one counts
+
+    for preset in PRESETS.values():
+        for benchmark in preset.benchmarks:
+            brief = benchmark.brief()
+            assert steps_of(brief.pretrain) <= steps_of(benchmark.pretrain)
+            assert steps_of(brief.finetune) <= steps_of(benchmark.finetune)
+            for a, options in benchmark.only.items():
+                if "--steps" in options:
+                    assert steps_of(brief.only[a]) <= steps_of(options)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_every_offline_method_takes_the_same_number_of_gradient_steps(preset: Preset) -> None:
+    for benchmark in (b for whole in preset.benchmarks for b in (whole, whole.brief())):
+        own = [words for method, words in benchmark.only.items() if method in OFFLINE]
+        own += [variant.options for variant in benchmark.variants.values()]
+        assert not any(" --steps" in f" {words}" for words in own)
+        assert benchmark.pretrain.count("--steps ") >= 1
+
+
+def test_the_protocol_of_a_preset_tells_what_its_commands_give() -> None:
+    page = protocol_page(PRESETS["cpu"])
+    pen = page[page.index("## pen-binary, offline") :]
+    offline, online = pen.split("## pen-binary, online")
+    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is |" in offline
+    assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is | as it is | as it is | x 10 +5 |" in online
+    assert "| observations | raw | raw | raw | standardised |" in offline
+    assert online.count("| temperature at the switch |" + 9 * " entropy |") == 1
+
+
+def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:
+    cpu = PRESETS["cpu"]
+    assert {b.label for b in cpu.benchmarks} - {b.label for b in cpu.available(False).benchmarks} == {
+        "pen-binary"
+    }
+    assert cpu.available(True) == cpu
+    collects = [
+        step.words
+        for step in STEPS["fig2"](cpu)
+        if step.words[1:3] == ("data", "collect") and any(POLICIES in word for word in step.words)
+    ]
+    assert len(collects) == 1  # pen is figure 2's second environment
+
+
+def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
+    preset = PRESETS["cpu"].available(False)
+    runs = {
+        word.removesuffix("/offline.safetensors").removesuffix("/online.safetensors")
+        for figure in ("connectivity", "fig1")
+        for step in STEPS[figure](preset)
+        for word in step.words
+        if "umaze/finetune/smac-sac/seed-" in word
+    }
+    folder = "./transfer/pointmaze-umaze/finetune/smac-sac"
+    assert runs == {f"{folder}/seed-{seed}" for seed in range(5, 10)}
+
+
+@pytest.mark.parametrize("name", ["smoke", "cpu", "gpu"])
+def test_fig1_lays_u_and_v_through_what_the_transfer_leaves(name: str) -> None:
+    """Offline, SAC-tuned and TD3+BC-tuned of every offline method, all of them trained in the preset."""
+    preset = PRESETS[name].available(False)
+    planes = [step.words for step in STEPS["fig1"](preset) if step.words[1] == "plane"]
+    assert len(planes) == len(preset.benchmarks) * len(preset.offline)
+    trained = {f"{a}-sac" for a in preset.offline} | set(preset.also)
+    for words, method in zip(planes, preset.offline * len(preset.benchmarks), strict=True):
+        at = words.index("--through")
+        assert words[at + 4 : at + 6] == ("--axes", "uv")
+        ends = [word.split("/")[-3:] for word in words[at + 1 : at + 4]]
+        assert [(pair, file) for pair, _, file in ends] == [
+            (f"{method}-sac", "offline.safetensors"), (f"{method}-sac", "online.safetensors"),
+            (f"{method}-td3_bc", "online.safetensors"),
+        ]  # fmt: skip
+        assert {pair for pair, _, _ in ends} <= trained
+
+
+def test_a_step_is_recorded_as_its_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    from analysis_cli.console import as_typed, command_line
+
+    monkeypatch.setattr("sys.argv", ["landscape", "reproduce", "fig2"])
+    with as_typed(["smac", "transfer", "--task", "a b"]):
+        assert command_line("smac") == "smac transfer --task 'a b'"
+    assert command_line("landscape") == "landscape reproduce fig2"
+
+
+def test_retain_fine_tunes_every_pair_of_transfer_with_the_data_that_it_was_pretrained_on() -> None:
+    cpu = PRESETS["cpu"]
+    plan = {step.done: step.words for step in STEPS["retain"](cpu)}
+    cells = {f"retain/{b.label}/{pair}/summary.json" for b in cpu.benchmarks for pair in cpu.pairs}
+    assert cells == {done for done in plan if done.startswith("retain")}
+    words = plan["retain/pen-binary/smac-td3/summary.json"]
+    assert words[words.index("--from") + 1] == "./transfer/pen-binary/pretrain/smac"
+    assert words[words.index("--dataset") + 1] == "reproduce/pen-binary-v0"
+    assert words[words.index("--offline-ratio") + 1] == "0.5"
+    assert "--temperature-lr" not in words  # that is SAC's own
+    assert "--temperature-lr" in plan["retain/pen-binary/iql-sac/summary.json"]
