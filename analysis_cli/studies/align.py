@@ -47,7 +47,7 @@ class Align:
                     evaluation=self.played.evaluation(out),
                     progress=show,
                 )
-            print_numbers({"as trained": result.raw_report, "aligned": result.report}, result.margin)
+            print_numbers({"as trained": result.straight_report, "aligned": result.report}, result.margin)
             console.print(result.sentence, style="bold", markup=False)
             aligned = save_policy(out / "aligned.safetensors", result.aligned)
             finish(result, out, command_line("landscape"), draw_line, aligned)

@@ -10,52 +10,28 @@ import numpy as np
 import torch
 
 from landscape import geometry
-from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
+from landscape.evaluate import DEFAULT, Evaluation, Progress
 from landscape.geometry import Alignment, Params, distance, line, line_alphas
 from landscape.probe import probe_of_policy
-from landscape.statistics import PathReport, analyse_path, sentence
-from landscape.study.common import (
-    Margin,
-    Study,
-    check_complete,
-    describe_evaluation,
-    describe_policy,
-    episode_arrays,
-    failures,
-    fields_of,
-    load_policies,
-    none_solved,
-    part_of,
-    path_margin,
-    plain,
-    score_range,
-)
+from landscape.statistics import PathReport, sentence
+from landscape.study.common import load_policies, none_solved, path_margin
+from landscape.study.path import PathStudy, analysed, play_in_turn
 from smac.policies import PolicyCheckpoint, stack_actor
-from smac.rollout import Rollouts, episode_seeds
+from smac.rollout import episode_seeds
 from smac.streams import derive_seed
 from smac.tasks import Task, get_task
 
 STATES_FROM = 2  # episodes of each policy in whose states the function is checked
 
 
-@dataclass(frozen=True, repr=False)
-class AlignmentStudy(Study):
-    """Returns on the line to a policy as it was trained, and to the same policy with aligned hidden units."""
+@dataclass(frozen=True, repr=False, kw_only=True)
+class AlignmentStudy(PathStudy):
+    """Returns on the line to a policy with aligned hidden units, compared with those to it as trained."""
 
     kind = "align"
-    task: Task
-    start: PolicyCheckpoint
-    end: PolicyCheckpoint
+    straight_report: PathReport
     aligned: PolicyCheckpoint
     alignment: Alignment
-    alphas: np.ndarray
-    evaluation: Evaluation
-    rollouts: Rollouts
-    """On the line to the aligned policy."""
-    report: PathReport
-    raw: Rollouts
-    raw_report: PathReport
-    margin: Margin
 
     @property
     def sentence(self) -> str:
@@ -70,35 +46,14 @@ class AlignmentStudy(Study):
                 f"from {self.alignment.distance_before:.3g} to {self.alignment.distance_after:.3g} apart."
             )
         aligned = sentence(self.report, *names, where="on the line after alignment")
-        raw = sentence(self.raw_report, *names, where="on the line as trained")
+        raw = sentence(self.straight_report, *names, where="on the line as trained")
         return f"{first} {raw} {aligned}" + none_solved(self.task, self.rollouts)
 
-    def to_json(self) -> dict[str, Any]:
-        fields = fields_of(self.task, self.rollouts)
-        return describe_evaluation(self.task, self.evaluation) | {
-            "from": describe_policy(self.start),
-            "to": describe_policy(self.end),
+    def about(self) -> dict[str, Any]:
+        return {
             "alignment": self.alignment.to_json(),
             "distance": distance(self.start.params, self.aligned.params),
-            "field": "return",
-            "points": len(self.alphas),
-            "margin": {"delta": self.margin.delta, "source": self.margin.source},
-            "fields": {name: plain(values) for name, values in fields.items()},
-            "failures": failures(self.rollouts),
-            "analysis": self.report.to_json(),
-            "verdict": self.report.verdict,
-            "straight": {
-                "alphas": self.alphas.tolist(),
-                "analysis": self.raw_report.to_json(),
-                "verdict": self.raw_report.verdict,
-            },
-            "sentence": self.sentence,
         }
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        found = episode_arrays(self.rollouts, self.evaluation, (len(self.alphas),))
-        straight = {f"straight_{name}": values for name, values in vars(self.raw).items()}
-        return {"alphas": self.alphas} | found | straight
 
 
 def align(
@@ -123,30 +78,17 @@ def align(
     allowed = path_margin(task, margin, confidence, points)
     aligned, alignment = aligned_with(a, b, task, rescale=rescale, seed=evaluation.seed)
     alphas = line_alphas(points)
-    total = 2 * points * evaluation.episodes
-    played: list[Rollouts] = []
-    for target in (b, aligned):
-        before = len(played) * total // 2
-        show = part_of(progress, before, total)
-        path = line(a.params, target.params, alphas)
-        played.append(evaluate(a.spec, task, path, points, evaluation, progress=show))
-    for rollouts in played:
-        check_complete(rollouts, evaluation)
-    raw_report, report = (
-        analyse_path(
-            rollouts.returns,
-            alphas,
-            margin=allowed.delta,
-            failure=score_range(task),
-            confidence=confidence,
-            seed=evaluation.seed,
-        )
+    paths = [line(a.params, target.params, alphas) for target in (aligned, b)]
+    played = play_in_turn(a.spec, task, paths, points, evaluation, progress)
+    report, straight_report = (
+        analysed(rollouts, alphas, task, allowed, confidence=confidence, evaluation=evaluation)
         for rollouts in played
     )
-    raw, after = played
     return AlignmentStudy(
-        task, a, b, aligned, alignment, alphas, evaluation, after, report, raw, raw_report, allowed
-    )
+        task=task, start=a, end=b, alphas=alphas, evaluation=evaluation, rollouts=played[0], report=report,
+        margin=allowed, straight=played[1], straight_report=straight_report, aligned=aligned,
+        alignment=alignment,
+    )  # fmt: skip
 
 
 def aligned_with(

@@ -11,58 +11,34 @@ import numpy as np
 
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.geometry import Curve, Vector, flatten, layout_of, line, straight_chain, unflatten
-from landscape.statistics import PathReport, analyse_path, sentence
+from landscape.statistics import PathReport, sentence
 from landscape.study.alignment import aligned_with
-from landscape.study.common import (
-    Margin,
-    Study,
-    check_complete,
-    describe_evaluation,
-    describe_policy,
-    episode_arrays,
-    failures,
-    fields_of,
-    load_policies,
-    none_solved,
-    part_of,
-    path_margin,
-    plain,
-    score_range,
-)
+from landscape.study.common import load_policies, none_solved, path_margin
+from landscape.study.path import PathStudy, analysed, play_in_turn
 from landscape.study.search import Search, bend
 from smac.errors import UserError
 from smac.policies import PolicyCheckpoint
-from smac.rollout import Rollouts
 from smac.streams import derive_seed
-from smac.tasks import Task, get_task
+from smac.tasks import get_task
 
 KINDS: dict[str, Literal["bezier", "polygonal"]] = {"bezier": "bezier", "chain": "polygonal"}
 
 
-@dataclass(frozen=True, repr=False)
-class CurveStudy(Study):
-    """Returns along a curve that was bent to keep them high, beside those on the straight line.
+@dataclass(frozen=True, repr=False, kw_only=True)
+class CurveStudy(PathStudy):
+    """Returns along a curve that was bent to keep them high, compared with those on the straight line.
 
-    Row k of the rollouts [points, episodes] is the policy at the share positions[k] of the curve's length.
+    The alphas are shares of the curve's length.
     """
 
     kind = "curve"
-    task: Task
-    start: PolicyCheckpoint
-    end: PolicyCheckpoint
+    straight_report: PathReport
     curve: Curve
     ts: np.ndarray
     """The curve's own parameter at every point."""
-    positions: np.ndarray
-    evaluation: Evaluation
     search: Search
     history: list[float]
     """Mean return over the perturbed curves at every step of the search, on other episodes."""
-    rollouts: Rollouts
-    report: PathReport
-    straight: Rollouts
-    straight_report: PathReport
-    margin: Margin
     aligned: bool
 
     @property
@@ -73,34 +49,15 @@ class CurveStudy(Study):
         straight = sentence(self.straight_report, *names)
         return f"{found} {ratio} {straight}" + none_solved(self.task, self.rollouts)
 
-    def to_json(self) -> dict[str, Any]:
-        fields = fields_of(self.task, self.rollouts)
-        return describe_evaluation(self.task, self.evaluation) | {
-            "from": describe_policy(self.start),
-            "to": describe_policy(self.end),
+    def about(self) -> dict[str, Any]:
+        return {
             "aligned": self.aligned,
-            "field": "return",
-            "points": len(self.positions),
-            "margin": {"delta": self.margin.delta, "source": self.margin.source},
             "curve": self.curve.to_json() | {"ts": self.ts.tolist()},
             "search": asdict(self.search) | {"history": self.history},
-            "fields": {name: plain(values) for name, values in fields.items()},
-            "failures": failures(self.rollouts),
-            "analysis": self.report.to_json(),
-            "verdict": self.report.verdict,
-            "straight": {
-                "alphas": self.positions.tolist(),
-                "analysis": self.straight_report.to_json(),
-                "verdict": self.straight_report.verdict,
-            },
-            "sentence": self.sentence,
         }
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        shape = (len(self.positions),)
-        straight = {f"straight_{name}": values for name, values in vars(self.straight).items()}
-        found = {"alphas": self.positions, "ts": self.ts, "bends": self.curve.bends}
-        return found | episode_arrays(self.rollouts, self.evaluation, shape) | straight
+    def places(self) -> dict[str, np.ndarray]:
+        return {"ts": self.ts, "bends": self.curve.bends}
 
 
 def curve(
@@ -151,26 +108,14 @@ def curve(
     both = (*found.points(ts),)
     policies = [unflatten(vector, layout) for vector in both[1:-1]]
     on_curve = [a.params, *policies, b.params]
-    total = 2 * points * evaluation.episodes
-
-    rollouts = evaluate(a.spec, task, on_curve, points, evaluation, progress=part_of(progress, 0, total))
     on_line = line(a.params, b.params, positions)
-    straight = evaluate(
-        a.spec, task, on_line, points, evaluation, progress=part_of(progress, total // 2, total)
-    )
-    check_complete(rollouts, evaluation)
+    played = play_in_turn(a.spec, task, [on_curve, on_line], points, evaluation, progress)
     report, straight_report = (
-        analyse_path(
-            played.returns,
-            positions,
-            margin=allowed.delta,
-            failure=score_range(task),
-            confidence=confidence,
-            seed=evaluation.seed,
-        )
-        for played in (rollouts, straight)
+        analysed(rollouts, positions, task, allowed, confidence=confidence, evaluation=evaluation)
+        for rollouts in played
     )
     return CurveStudy(
-        task, a, b, found, ts, positions, evaluation, search, history, rollouts, report, straight,
-        straight_report, allowed, align,
+        task=task, start=a, end=b, alphas=positions, evaluation=evaluation, rollouts=played[0],
+        report=report, margin=allowed, straight=played[1], straight_report=straight_report, curve=found,
+        ts=ts, search=search, history=history, aligned=align,
     )  # fmt: skip

@@ -125,6 +125,6 @@ def _pair_flags(pair: Pair) -> list[str]:
     dropped = pair.analysis.get("episodes_dropped", 0)
     if dropped:
         flags.append(f"{pair.name}: {dropped} failed episodes were left out, so it is never called connected")
-    if "No episode succeeded" in pair.result.get("sentence", ""):
+    if pair.none_succeeded:
         flags.append(f"{pair.name}: no episode succeeded at any point")
     return flags

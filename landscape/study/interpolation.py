@@ -12,53 +12,20 @@ import numpy as np
 from landscape.evaluate import DEFAULT, Evaluation, Progress, evaluate
 from landscape.fields import NO_FIELDS, NOTHING, FieldOptions, Measured, Measurement
 from landscape.geometry import Params, distance, hold, line, line_alphas
-from landscape.statistics import (
-    Adaptive,
-    AdaptiveReport,
-    PathReport,
-    analyse_path,
-    falls,
-    monotone_sentence,
-    sentence,
-)
+from landscape.statistics import Adaptive, AdaptiveReport, PathReport, monotone_sentence, sentence
 from landscape.study.adaptive import Stages, evaluate_stages, in_stages
-from landscape.study.common import (
-    Margin,
-    Study,
-    check_complete,
-    describe_evaluation,
-    describe_policy,
-    episode_arrays,
-    failures,
-    fields_of,
-    load_policies,
-    none_solved,
-    path_margin,
-    plain,
-    score_range,
-)
+from landscape.study.common import load_policies, none_solved, path_margin
+from landscape.study.path import PathStudy, analysed
 from smac.errors import UserError
 from smac.policies import PolicyCheckpoint
-from smac.rollout import Rollouts
-from smac.tasks import Task, get_task
+from smac.tasks import get_task
 
 
-@dataclass(frozen=True, repr=False)
-class Interpolation(Study):
-    """Returns on the straight line between two policies, and what they say.
-
-    Row k of the rollouts [points, episodes] is the policy at alphas[k]; 0 is *from* and 1 is *to*.
-    """
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Interpolation(PathStudy):
+    """Returns on the straight line between two policies, and what they say."""
 
     kind = "interpolate"
-    task: Task
-    start: PolicyCheckpoint
-    end: PolicyCheckpoint
-    alphas: np.ndarray
-    evaluation: Evaluation
-    rollouts: Rollouts
-    report: PathReport
-    margin: Margin
     moving: tuple[str, ...]
     """Patterns of the tensors that move; () for the whole actor."""
     beside: Measured = NOTHING
@@ -72,38 +39,24 @@ class Interpolation(Study):
         if isinstance(self.report, AdaptiveReport):
             first = self.report.stages[0].episodes
             text += f" The latter is of the first {first} episodes, which every point has played."
-        returns = fields_of(self.task, self.rollouts)["return"]
-        return text + self.beside.sentence(returns) + none_solved(self.task, self.rollouts)
-
-    def to_json(self) -> dict[str, Any]:
-        fields, numbers = fields_of(self.task, self.rollouts) | self.beside.fields, self.report.numbers
-        return describe_evaluation(self.task, self.evaluation) | {
-            "from": describe_policy(self.start),
-            "to": describe_policy(self.end),
-            "distance": distance(self.start.params, self.end.params),
-            "moving": self.moving,
-            "field": "return",
-            "points": len(self.alphas),
-            "margin": {"delta": self.margin.delta, "source": self.margin.source},
-            "fields": {name: plain(values) for name, values in fields.items()},
-            **self.beside.to_json(fields["return"]),
-            "failures": self._failures,
-            "analysis": self.report.to_json(),
-            "verdict": self.report.verdict,
-            "monotone": self.report.monotone,
-            "falls": falls(numbers.J_0, numbers.J_1, self.report.DD, self.margin.delta),
-            "sentence": self.sentence,
-        }
+        return text + self.beside.sentence(self.fields["return"]) + none_solved(self.task, self.rollouts)
 
     @property
-    def _failures(self) -> dict[str, int]:
-        """How many episodes did not finish; what an adaptive evaluation did not ask for did not fail."""
-        left_out = {"not_played"} if isinstance(self.report, AdaptiveReport) else set()
-        return {name: count for name, count in failures(self.rollouts).items() if name not in left_out}
+    def fields(self) -> dict[str, np.ndarray]:
+        return super().fields | self.beside.fields
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        shape = (len(self.alphas),)
-        return {"alphas": self.alphas} | episode_arrays(self.rollouts, self.evaluation, shape)
+    @property
+    def failures(self) -> dict[str, int]:
+        """What an adaptive evaluation did not ask for did not fail."""
+        left_out = {"not_played"} if isinstance(self.report, AdaptiveReport) else set()
+        return {name: count for name, count in super().failures.items() if name not in left_out}
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "distance": distance(self.start.params, self.end.params),
+            "moving": self.moving,
+            **self.beside.to_json(self.fields["return"]),
+        }
 
 
 def _check_apart(a: PolicyCheckpoint, b: PolicyCheckpoint, start: Params, end: Params) -> None:
@@ -161,14 +114,9 @@ def interpolate(
     else:
         path = line(ends[0], ends[1], alphas)
         rollouts = evaluate(a.spec, task, path, len(alphas), evaluation, progress=progress)
-        check_complete(rollouts, evaluation)
-        report = analyse_path(
-            rollouts.returns,
-            alphas,
-            margin=allowed.delta,
-            failure=score_range(task),
-            confidence=confidence,
-            seed=evaluation.seed,
-        )
+        report = analysed(rollouts, alphas, task, allowed, confidence=confidence, evaluation=evaluation)
     measured = measurement.of(line(ends[0], ends[1], alphas), len(alphas))
-    return Interpolation(task, a, b, alphas, evaluation, rollouts, report, allowed, tuple(moving), measured)
+    return Interpolation(
+        task=task, start=a, end=b, alphas=alphas, evaluation=evaluation, rollouts=rollouts, report=report,
+        margin=allowed, moving=tuple(moving), beside=measured,
+    )  # fmt: skip

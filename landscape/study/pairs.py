@@ -77,6 +77,12 @@ class Pair:
         return float(given) if given else excluded_rate(self.complete, level, len(self.alphas))
 
     @property
+    def none_succeeded(self) -> bool:
+        """Whether the task tells success and no episode at any point had it."""
+        rates = self.result.get("fields", {}).get("success")
+        return rates is not None and not any(rates)
+
+    @property
     def adaptive(self) -> bool:
         return "stages" in self.analysis
 

@@ -18,28 +18,13 @@ from landscape.geometry import (
     plane_of_trajectory,
     polyline,
 )
-from landscape.statistics import PathReport, analyse_path, falls, monotone_sentence, sentence
-from landscape.study.common import (
-    Margin,
-    Study,
-    check_complete,
-    describe_evaluation,
-    describe_policy,
-    episode_arrays,
-    failures,
-    fields_of,
-    labels,
-    load_policies,
-    none_solved,
-    path_margin,
-    plain,
-    score_range,
-)
+from landscape.statistics import monotone_sentence, sentence
+from landscape.study.common import describe_policy, labels, load_policies, none_solved, path_margin
+from landscape.study.path import PathStudy, analysed
 from landscape.study.runs import Source, in_order
 from smac.errors import UserError
 from smac.policies import PolicyCheckpoint
-from smac.rollout import Rollouts
-from smac.tasks import Task, get_task
+from smac.tasks import get_task
 
 Along = Literal["steps", "distance"]
 
@@ -75,34 +60,17 @@ class Path:
         }
 
 
-@dataclass(frozen=True, repr=False)
-class Trajectory(Study):
-    """Returns of the checkpoints of a training run, in their order.
-
-    Row k of the rollouts [checkpoints, episodes] is checkpoint k, at alphas[k] of the way.
-    """
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Trajectory(PathStudy):
+    """Returns of the checkpoints of a training run, in their order; each is a point of the path."""
 
     kind = "trajectory"
-    task: Task
     policies: tuple[PolicyCheckpoint, ...]
     names: tuple[str, ...]
     steps: np.ndarray
     """Environment steps of fine-tuning, [checkpoints]; an offline checkpoint has taken none."""
-    alphas: np.ndarray
     along: Along
     path: Path
-    evaluation: Evaluation
-    rollouts: Rollouts
-    report: PathReport
-    margin: Margin
-
-    @property
-    def start(self) -> PolicyCheckpoint:
-        return self.policies[0]
-
-    @property
-    def end(self) -> PolicyCheckpoint:
-        return self.policies[-1]
 
     @property
     def sentence(self) -> str:
@@ -117,26 +85,13 @@ class Trajectory(Study):
             text += f" The trajectory is {self.path.detour:.2f} times as long as the straight line."
         return text + none_solved(self.task, self.rollouts)
 
-    def to_json(self) -> dict[str, Any]:
-        fields, numbers = fields_of(self.task, self.rollouts), self.report.numbers
-        return describe_evaluation(self.task, self.evaluation) | {
-            "from": describe_policy(self.start),
-            "to": describe_policy(self.end),
+    def about(self) -> dict[str, Any]:
+        return {
             "distance": self.path.straight,
             "moving": [],
-            "field": "return",
-            "points": len(self.alphas),
             "along": self.along,
             "checkpoints": self._checkpoints(),
             "path": self.path.to_json(),
-            "margin": {"delta": self.margin.delta, "source": self.margin.source},
-            "fields": {name: plain(values) for name, values in fields.items()},
-            "failures": failures(self.rollouts),
-            "analysis": self.report.to_json(),
-            "verdict": self.report.verdict,
-            "monotone": self.report.monotone,
-            "falls": falls(numbers.J_0, numbers.J_1, self.report.DD, self.margin.delta),
-            "sentence": self.sentence,
         }
 
     def _checkpoints(self) -> list[dict[str, Any]]:
@@ -148,10 +103,8 @@ class Trajectory(Study):
             for policy, name, step, alpha, far in zip(*columns, strict=True)
         ]
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        shape = (len(self.alphas),)
-        places = {"alphas": self.alphas, "steps": self.steps, "distances": self.path.travelled}
-        return places | episode_arrays(self.rollouts, self.evaluation, shape)
+    def places(self) -> dict[str, np.ndarray]:
+        return {"steps": self.steps, "distances": self.path.travelled}
 
 
 def trajectory(
@@ -186,28 +139,12 @@ def trajectory(
     alphas = _progress(steps, names) if along == "steps" else path.travelled / path.travelled[-1]
     points = (policy.params for policy in policies)
     rollouts = evaluate(policies[0].spec, task, points, len(policies), evaluation, progress=progress)
-    check_complete(rollouts, evaluation)
-    report = analyse_path(
-        rollouts.returns,
-        alphas,
-        margin=allowed.delta,
-        failure=score_range(task),
-        confidence=confidence,
-        seed=evaluation.seed,
-    )
+    report = analysed(rollouts, alphas, task, allowed, confidence=confidence, evaluation=evaluation)
     return Trajectory(
-        task,
-        tuple(policies),
-        tuple(names),
-        steps,
-        alphas,
-        along,
-        path,
-        evaluation,
-        rollouts,
-        report,
-        allowed,
-    )
+        task=task, start=policies[0], end=policies[-1], alphas=alphas, evaluation=evaluation,
+        rollouts=rollouts, report=report, margin=allowed, policies=tuple(policies), names=tuple(names),
+        steps=steps, along=along, path=path,
+    )  # fmt: skip
 
 
 def online_steps(policy: PolicyCheckpoint) -> int:

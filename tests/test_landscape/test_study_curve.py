@@ -127,12 +127,21 @@ def test_alignment_keeps_the_actions_and_a_run_of_its_own_is_aligned(checkpoints
     assert found.alignment.moved_units > 0
     assert found.alignment.function_change < 1e-5
     assert found.alignment.distance_after < found.alignment.distance_before
-    np.testing.assert_array_equal(found.raw.returns[0], found.rollouts.returns[0])
-    np.testing.assert_allclose(found.raw.returns[-1], found.rollouts.returns[-1], atol=1e-3)
+    np.testing.assert_array_equal(found.straight.returns[0], found.rollouts.returns[0])
+    np.testing.assert_allclose(found.straight.returns[-1], found.rollouts.returns[-1], atol=1e-3)
     same = align(checkpoints[0], checkpoints[0], rescale=False, **options)
     assert same.alignment.identity
-    np.testing.assert_array_equal(same.raw.returns, same.rollouts.returns)
+    np.testing.assert_array_equal(same.straight.returns, same.rollouts.returns)
     assert "as it is" in same.sentence
+
+
+def test_a_compared_path_has_both_verdicts_of_a_path_and_that_of_the_straight_line(checkpoints):
+    written = align(*checkpoints, points=3, margin=1.0, evaluation=Evaluation(episodes=2)).to_json()
+    assert written["verdict"] == written["analysis"]["verdict"]
+    assert written["monotone"] == written["analysis"]["monotone"]
+    assert written["falls"] in (True, False)
+    assert written["straight"]["verdict"] == written["straight"]["analysis"]["verdict"]
+    assert len(written["straight"]["alphas"]) == written["points"] == 3
 
 
 @pytest.mark.parametrize("study", [align, curve])
