@@ -19,10 +19,11 @@ from figures.curves import (
     read_methods,
     seed_count,
 )
-from figures.line.data import Arrays, Result, common_range, interval_text, read_line
+from figures.line.data import Line, common_range, read_line
 from figures.line.interactive import line_figure
 from figures.line.still import lines_still
-from figures.style import embed, look, number, render, still
+from figures.style import embed, interval_text, look, number, render, still
+from landscape.results import PathResult
 from smac.errors import UserError
 from smac.files import write_text
 
@@ -60,7 +61,7 @@ class Row:
     """What the page says about one method."""
 
     name: str
-    result: Result
+    result: PathResult
     success: Success
     depth: str
     drawdown: str
@@ -87,13 +88,13 @@ def demo_page(
     rows = [
         Row(
             name=method.name,
-            result=result,
+            result=line.result,
             success=_success(curve, method.finetune_dir),
-            depth=interval_text(result["analysis"]["V"]),
-            drawdown=interval_text(result["analysis"]["DD"]),
+            depth=interval_text(line.result.analysis["V"]),
+            drawdown=interval_text(line.result.analysis["DD"]),
             plot=plot,
         )
-        for method, curve, (result, _), plot in zip(methods, curves, lines, plots, strict=True)
+        for method, curve, line, plot in zip(methods, curves, lines, plots, strict=True)
     ]
     page = render(
         "demo.html.j2",
@@ -105,8 +106,8 @@ def demo_page(
         curves_still=still(curves_still(curves)),
         landscapes_still=still(lines_still(lines)),
         commands=commands,
-        versions={name: version for result, _ in lines for name, version in result["versions"].items()},
-        margins=_join(_unique(_margin_text(result) for result, _ in lines)),
+        versions={k: version for line in lines for k, version in line.result.result["versions"].items()},
+        margins=_join(_unique(_margin_text(line.result) for line in lines)),
         wall_time=wall_time(wall_seconds),
     )
     return write_text(path, page)
@@ -121,9 +122,9 @@ def wall_time(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _margin_text(result: Result) -> str:
+def _margin_text(result: PathResult) -> str:
     """`9 (5 % of the task's score range)`."""
-    return f"{number(result['margin']['delta'])} ({result['margin']['source']})"
+    return f"{number(result.margin)} ({result.result['margin']['source']})"
 
 
 def _success(method: Method, directory: Path) -> Success:
@@ -137,12 +138,12 @@ def _success(method: Method, directory: Path) -> Success:
     return Success(float(first), float(worst), float(last))
 
 
-def _landscape_plots(lines: Sequence[tuple[Result, Arrays]]) -> list[Markup]:
+def _landscape_plots(lines: Sequence[Line]) -> list[Markup]:
     """The interactive landscapes, on one scale so that they can be compared by eye."""
     limits = common_range(lines)
     plots = []
-    for index, (result, arrays) in enumerate(lines):
-        figure = line_figure(result, arrays)
+    for index, line in enumerate(lines):
+        figure = line_figure(line)
         figure.update_yaxes(range=limits, row=1, col=1)
         figure.update_layout(height=370)
         plots.append(embed(figure, f"landscape-{index}"))
@@ -151,7 +152,7 @@ def _landscape_plots(lines: Sequence[tuple[Result, Arrays]]) -> list[Markup]:
 
 def _headline(rows: Sequence[Row]) -> str:
     """What the verdicts say, no more."""
-    verdicts = [row.result["analysis"]["verdict"] for row in rows]
+    verdicts = [row.result.verdict for row in rows]
     if len(rows) > 1 and len(set(verdicts)) == 1:
         amount = "both" if len(rows) == 2 else "all"
         return f"From offline to online: {_join([row.name for row in rows])} are {amount} {verdicts[0]}"
@@ -161,8 +162,8 @@ def _headline(rows: Sequence[Row]) -> str:
 
 def _story(rows: Sequence[Row]) -> str:
     """Two sentences: what was done, and what success did across the switch."""
-    task = _join(_unique(row.result["task"] for row in rows))
-    learners = _join(_unique(look(row.result["to"]["algorithm"]).name for row in rows))
+    task = _join(_unique(row.result.task for row in rows))
+    learners = _join(_unique(look(row.result.ends[1]["algorithm"]).name for row in rows))
     names = _join([row.name for row in rows])
     done = f"{names} learned {task} from offline data, and {learners} then continued online from there."
     return f"{done} {_capital(_join([_journey(row) for row in rows]))}."

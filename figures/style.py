@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +137,20 @@ def number(value: float | None, digits: int = 3) -> str:
     if "." in text and "e" not in text:
         text = text.rstrip("0").rstrip(".")
     return text.replace("-", "−")
+
+
+def interval_text(interval: Mapping[str, float | None] | None, seeds: int | None = None) -> str:
+    """`85.1 [62, 110]`, an infinite bound, which is null in a file, as ∞; `–` where there is no interval.
+
+    Without any bounds `85.1 (n = 3: no interval)`, n being seeds.
+    """
+    if interval is None:
+        return "–"
+    low, high = interval["lower"], interval["upper"]
+    if low is None and high is None:
+        return number(interval["estimate"]) + ("" if seeds is None else f" (n = {seeds}: no interval)")
+    upper = "∞" if high is None else number(high)
+    return f"{number(interval['estimate'])} [{number(low)}, {upper}]"
 
 
 def counted(count: int, what: str) -> str:

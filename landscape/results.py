@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,9 +41,6 @@ class LandscapeResult(ABC):
     recomputed: tuple[str, ...] = ()
     """Statistics that the file of an older version lacked."""
 
-    still: ClassVar[str]
-    """The function that draws it, called with both contents."""
-
     @property
     def kind(self) -> str:
         return str(self.result["kind"])
@@ -56,6 +53,11 @@ class LandscapeResult(ABC):
     def sentence(self) -> str:
         """What was found, in words and numbers."""
         return str(self.result.get("sentence", ""))
+
+    @property
+    def tells_success(self) -> bool:
+        """Whether the task knows success; results of format version 1 are all of tasks that do."""
+        return "fields" not in self.result or "success" in self.result["fields"]
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the episodes, as plain values; what `result.json` holds."""
@@ -73,7 +75,7 @@ class LandscapeResult(ABC):
         """A matplotlib figure."""
         if not self.arrays:
             raise UserError(f"this {self.kind} has no returns.npz, so there is nothing to draw it from")
-        return drawn_by(self.still)(self.result, self.arrays)
+        return drawn_by("figures.draw:picture")(self)
 
     def save(self, directory: Place) -> list[Path]:
         """Write `result.json`, `returns.npz` and the pictures into a new directory, as the command does."""
@@ -101,8 +103,6 @@ class LandscapeResult(ABC):
 @dataclass(frozen=True, repr=False, eq=False)
 class PathResult(LandscapeResult):
     """Returns along a path from one policy to another: `interpolate`, `trajectory`, `curve`, `align`."""
-
-    still = "figures.line.still:line_still"
 
     @property
     def analysis(self) -> Mapping[str, Any]:
@@ -162,9 +162,31 @@ class PathResult(LandscapeResult):
         return self.arrays["returns"]
 
     @property
+    def confidence(self) -> float:
+        """Of the band, the intervals and the verdicts."""
+        return float(self.analysis["confidence"])
+
+    @property
+    def field(self) -> str:
+        """What the means are of: `return`, unless another field was asked for."""
+        return str(self.result.get("field", "return"))
+
+    @property
+    def straight(self) -> Mapping[str, Any] | None:
+        """The straight line that a curve or an aligned line is compared with: its `analysis`, `verdict`."""
+        return self.result.get("straight")
+
+    @property
+    def ends(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """What is known of the checkpoints at alpha = 0 and at alpha = 1: path, algorithm, moment, ..."""
+        if "from" in self.result:
+            return self.result["from"], self.result["to"]
+        return self.result["checkpoints"][0], self.result["checkpoints"][-1]
+
+    @property
     def names(self) -> tuple[str, str]:
         """Both ends, such as `offline SMAC` and `online SAC`."""
-        start, end = self.result["from"], self.result["to"]
+        start, end = self.ends
         return _name(start), _name(end)
 
     @property
@@ -197,8 +219,6 @@ class PathResult(LandscapeResult):
 @dataclass(frozen=True, repr=False, eq=False)
 class PlaneResult(LandscapeResult):
     """Returns over a plane, and of every checkpoint itself."""
-
-    still = "figures.plane.still:plane_still"
 
     @property
     def xs(self) -> np.ndarray:
@@ -237,8 +257,6 @@ class PlaneResult(LandscapeResult):
 @dataclass(frozen=True, repr=False, eq=False)
 class ProjectionResult(LandscapeResult):
     """Checkpoints of many runs in two dimensions, each with its own return."""
-
-    still = "figures.projection.still:projection_still"
 
     @property
     def positions(self) -> np.ndarray:
@@ -302,7 +320,7 @@ class ReportResult(LandscapeResult):
         }
 
     def plot(self) -> Figure:
-        return drawn_by("figures.report.still:paths_still")(self.result)
+        return drawn_by("figures.draw:picture")(self)
 
     def save(self, directory: Place) -> list[Path]:
         """Write `report.json`, the page, the tables, the pictures, and the lines that were played."""
@@ -330,7 +348,10 @@ def load(directory: Place) -> LandscapeResult:
     """
     folder = Path(directory)
     if (folder / "report.json").exists():
-        return ReportResult(read_json(folder / "report.json"))
+        report = read_json(folder / "report.json")
+        if not isinstance(report, dict) or report.get("kind") != "report":
+            raise UserError(f"{folder / 'report.json'}: is not the result of `landscape report`")
+        return ReportResult(report)
     result, arrays, recomputed = read_files(folder)
     if result["kind"] not in KINDS:
         raise UserError(

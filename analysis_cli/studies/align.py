@@ -11,7 +11,6 @@ import tyro
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
 from analysis_cli.studies.tables import print_numbers
-from figures.line import draw_line
 from landscape.study import align
 from smac.policies import save_policy
 
@@ -50,4 +49,4 @@ class Align:
             print_numbers({"as trained": result.straight_report, "aligned": result.report}, result.margin)
             console.print(result.sentence, style="bold", markup=False)
             aligned = save_policy(out / "aligned.safetensors", result.aligned)
-            finish(result, out, command_line("landscape"), draw_line, aligned)
+            finish(result, out, command_line("landscape"), aligned)

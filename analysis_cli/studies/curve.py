@@ -13,7 +13,6 @@ import tyro
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
 from analysis_cli.studies.tables import print_numbers, print_points
-from figures.line import draw_line
 from landscape.study import Search, curve, fields_of
 from smac.errors import UserError
 from smac.files import write_atomically
@@ -74,4 +73,4 @@ class Curve:
             print_points(title, result.report, fields_of(result.task, result.rollouts))
             print_numbers({"straight": result.straight_report, "curve": result.report}, result.margin)
             console.print(result.sentence, style="bold", markup=False)
-            finish(result, out, command_line("landscape"), draw_line)
+            finish(result, out, command_line("landscape"))

@@ -12,7 +12,6 @@ from rich.table import Table
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import InStages, Played, finish
 from analysis_cli.studies.tables import print_numbers, print_points
-from figures.line import draw_line
 from landscape.fields import FieldOptions
 from landscape.statistics import AdaptiveReport
 from landscape.study import fields_of, interpolate
@@ -65,7 +64,7 @@ class Interpolate:
             if isinstance(result.report, AdaptiveReport):
                 print_stages(result.report)
             console.print(result.sentence, style="bold", markup=False)
-            finish(result, out, command_line("landscape"), draw_line)
+            finish(result, out, command_line("landscape"))
 
 
 def print_stages(report: AdaptiveReport) -> None:

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
-from figures.plane import draw_plane
 from landscape.fields import FieldOptions
 from landscape.study import Choice, PlaneStudy, View, plane
 
@@ -73,7 +72,7 @@ class Plane:
                     progress=show,
                 )
             print_plane(result)
-            finish(result, out, command_line("landscape"), draw_plane)
+            finish(result, out, command_line("landscape"))
 
 
 def print_axes(result: PlaneStudy) -> None:

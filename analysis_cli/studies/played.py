@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from analysis_cli.console import console, wrote
+from figures.draw import draw
 from landscape.evaluate import Evaluation
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete, Study
@@ -129,10 +130,10 @@ def _asked(options: DataclassInstance) -> dict[str, str]:
     return {name: str(getattr(options, name)) for name in names}
 
 
-def finish(result: Study, out: Path, command: str, pictures: Any, *further: Path) -> None:
+def finish(result: Study, out: Path, command: str, *further: Path) -> None:
     """Write a result, draw it, and say which files there are, `further` ones among them."""
     result.write(out, command)
-    end(out, [out / "returns.npz", out / "result.json", *pictures(out), *further])
+    end(out, [out / "returns.npz", out / "result.json", *draw(out), *further])
 
 
 def end(out: Path, files: Sequence[Path], inside: Sequence[Path] = ()) -> None:

@@ -11,7 +11,6 @@ from tyro.conf import Positional
 
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
-from figures.projection import draw_projection
 from landscape.study import ProjectionStudy, project
 
 
@@ -45,7 +44,7 @@ class Project:
                     progress=show,
                 )
             print_projection(result)
-            finish(result, out, command_line("landscape"), draw_projection)
+            finish(result, out, command_line("landscape"))
 
 
 def print_projection(result: ProjectionStudy) -> None:

@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import InStages, Played, end, has_ended
-from figures.line import PICTURES, draw_line
-from figures.report import draw_report
-from figures.report.data import read_report
+from figures.draw import draw
+from figures.line import PICTURES
 from figures.report.tables import METHOD_COLUMNS, method_rows
 from landscape.study import Incomplete, interpolate
 from landscape.study.pairs import Found, Line, Missing, Pair, look_up, read_pair
@@ -65,8 +64,8 @@ class Report:
                 seed=self.played.seed,
             )
             written = result.write(out, command_line("landscape"))
-            pictures = draw_report(out)
-            print_report(out)
+            pictures = draw(out)
+            print_report(result.to_json())
             drawn = [path for path in sorted((out / PAIRS).glob("*/*")) if path.is_file()]
             end(out, [written, *pictures], inside=drawn)
 
@@ -78,7 +77,7 @@ class Report:
                 if not (directory / "result.json").exists():
                     self._evaluate(line, directory, out)
                 if not all((directory / name).exists() for name in PICTURES):
-                    draw_line(directory)
+                    draw(directory)
                 pairs.append(read_pair(directory))
             except Incomplete as share:
                 shares.append(share)
@@ -127,9 +126,8 @@ def _directories(lines: Sequence[Line], out: Path) -> list[Path]:
     return [out / PAIRS / f"{names[line.run]}-seed-{line.seed}" for line in lines]
 
 
-def print_report(directory: Path) -> None:
+def print_report(found: dict[str, Any]) -> None:
     """The method table, what to know, and the headline."""
-    found = read_report(directory)
     table = Table(*METHOD_COLUMNS, title=found["task"])
     table.columns[0].no_wrap = True
     for row in method_rows(found):

@@ -12,7 +12,6 @@ from rich.table import Table
 from analysis_cli.console import command_line, console, progress
 from analysis_cli.studies.played import Played, finish
 from analysis_cli.studies.tables import print_numbers
-from figures.line import draw_line
 from landscape.study import Trajectory as Result
 from landscape.study import fields_of, trajectory
 from smac.errors import UserError
@@ -49,7 +48,7 @@ class Trajectory:
                     progress=show,
                 )
             print_trajectory(result)
-            finish(result, out, command_line("landscape"), draw_line)
+            finish(result, out, command_line("landscape"))
 
     def _named(self) -> list[Path]:
         if (self.run_folder is None) == (not self.checkpoints):

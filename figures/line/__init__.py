@@ -11,38 +11,37 @@ from figures.line.data import (
     Line,
     depth_text,
     end_label,
-    ends_of,
     episodes_text,
     failed_text,
     fall_text,
     line_data,
     monotone_text,
-    read_line,
 )
 from figures.line.interactive import line_figure
 from figures.line.still import line_still
 from figures.style import embed, look, render, save, still
 from smac.files import write_text
 
+__all__ = ["PICTURES", "Line", "draw_line", "line_data", "line_figure", "line_still", "notes"]
+
 PICTURES = ("plot.png", "plot.pdf", "plot.html")
 
 
-def draw_line(directory: Path) -> list[Path]:
-    """Draw a landscape directory: `plot.png`, `plot.pdf` and the interactive, self-contained `plot.html`."""
-    result, arrays = read_line(directory)
-    fig = line_still(result, arrays)
-    ends = dict(zip(("from", "to"), ends_of(result), strict=True))
+def draw_line(line: Line, directory: Path) -> list[Path]:
+    """Draw a landscape into its directory: `plot.png`, `plot.pdf` and the self-contained page `plot.html`."""
+    result, fig = line.result, line_still(line)
+    ends = dict(zip(("from", "to"), result.ends, strict=True))
     page = render(
         "page.html.j2",
-        title=f"{look(ends['from']['algorithm']).name} on {result['task']}",
-        result=result,
+        title=f"{look(ends['from']['algorithm']).name} on {result.task}",
+        result=result.result,
         depth=depth_text(result),
         fall=fall_text(result),
         monotone=monotone_text(result),
         episodes=episodes_text(result),
-        notes=notes(line_data(result, arrays)),
+        notes=notes(line),
         ends={name: {"label": end_label(end), **end} for name, end in ends.items()},
-        plot=embed(line_figure(result, arrays), "line"),
+        plot=embed(line_figure(line), "line"),
         still=still(fig),
     )
     return [*save(fig, directory / "plot"), write_text(directory / "plot.html", page)]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from figures.files import Floats, Result, floats
+from figures.files import Floats, floats
 from figures.style import steps
+from landscape.results import PathResult
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ROOM = 0.08  # of the axis, that the words at one tick need
@@ -34,23 +35,23 @@ class PathAxis:
         return np.interp(alphas, self.knots, self.positions)
 
 
-def path_axis(result: Result) -> PathAxis:
+def path_axis(result: PathResult) -> PathAxis:
     """The axis that fits a result's kind."""
-    if result["kind"] == "trajectory":
+    if result.kind == "trajectory":
         return _trajectory_axis(result)
     quarters = floats(QUARTERS)
     words = tuple(f"{alpha:g}" for alpha in QUARTERS)
-    if result["kind"] == "curve":
+    if result.kind == "curve":
         return PathAxis("t, share of the curve's length", "t = ", quarters, quarters, words)
     return PathAxis("α", "α = ", quarters, quarters, words)
 
 
-def _trajectory_axis(result: Result) -> PathAxis:
+def _trajectory_axis(result: PathResult) -> PathAxis:
     """Training steps, in proportion or spaced by distance, with every checkpoint a tick.
 
     Steps that do not rise, as where two phases count from 0 each, leave the points where their alphas are.
     """
-    checkpoints, along = result["checkpoints"], result["along"]
+    checkpoints, along = result.result["checkpoints"], result.result["along"]
     alphas = floats([one["alpha"] for one in checkpoints])
     positions = floats([one["step" if along == "steps" else "distance"] for one in checkpoints])
     if not (np.diff(positions) > 0).all():

@@ -1,19 +1,18 @@
 """What the picture of a path shows, read from a result directory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from figures.files import Arrays, Floats, Result, damaged, floats, read_result
+from figures.files import Floats, damaged, floats, read_as
 from figures.line.axis import PathAxis, path_axis
-from figures.style import Look, look, monotone_words, number
-from landscape.study.pairs import falls_in
-from smac.errors import UserError
+from figures.style import Look, interval_text, look, monotone_words
+from landscape.results import PathResult
 
-KINDS = ("interpolate", "trajectory", "curve", "align")
 OWN_LABELS = {"curve": "curve", "align": "aligned"}
 BEHIND_LABELS = {"curve": "straight line", "align": "as trained"}
 FIELD_LABELS = {"return": "mean return", "score": "normalised score", "success": "success rate"}
@@ -39,6 +38,8 @@ class Behind:
 class Line:
     """What is drawn, as arrays over the points of the path."""
 
+    result: PathResult
+    """What it was read from."""
     alphas: Floats
     xs: Floats
     """Where the points are drawn: alpha, or training steps, or a distance; see `axis`."""
@@ -96,55 +97,50 @@ class Line:
         return int(self.means[end] >= self.means[start])
 
 
-def read_line(directory: Path) -> tuple[Result, Arrays]:
+def read_line(directory: Path) -> Line:
     """Read `result.json` and `returns.npz` of one path.
 
     Raises:
         UserError: a file is missing or unreadable, or it is not the result of a path.
     """
-    result, arrays = read_result(directory, *KINDS)
+    result = read_as(PathResult, directory)
     with damaged(directory):
-        if len(arrays["alphas"]) != len(result["analysis"]["alphas"]):
-            raise UserError(f"result.json and returns.npz in {directory} have different numbers of points.")
-        line_data(result, arrays)
-    return result, arrays
+        return line_data(result)
 
 
-def line_data(result: Result, arrays: Arrays) -> Line:
-    """Gather what is drawn from the two files' contents."""
-    analysis = result["analysis"]
-    alphas, means = floats(analysis["alphas"]), floats(analysis["means"])
-    lower, upper = floats(analysis["band"]).T
+def line_data(result: PathResult) -> Line:
+    """Gather what is drawn; ValueError or KeyError where the two files do not fit each other."""
+    analysis, arrays = result.analysis, result.arrays
+    alphas, means = result.alphas, result.means
+    lower, upper = result.band.T
+    if len(arrays["alphas"]) != len(alphas):
+        raise ValueError("result.json and returns.npz have different numbers of points")
     done = np.isfinite(arrays["returns"])
     finished = done.sum(axis=1)
     axis = path_axis(result)
     start, end = np.argmin(np.abs(alphas)), np.argmin(np.abs(alphas - 1))
     floor = float(min(means[start], means[end]))
     return Line(
+        result=result,
         alphas=alphas,
         xs=axis.place(alphas),
         axis=axis,
         means=means,
         lower=lower,
         upper=upper,
-        success=success_rates(arrays["successes"], done) if tells_success(result) else None,
+        success=success_rates(arrays["successes"], done) if result.tells_success else None,
         finished=finished,
         episodes=(arrays["statuses"] != 0).sum(axis=1)
         if "statuses" in arrays
         else len(done.T) + 0 * finished,
         floor=floor,
-        level=floor - result["margin"]["delta"],
+        level=floor - result.margin,
         bottom=int(np.argmin(np.abs(alphas - analysis["numbers"]["location"]))),
         depth=float(analysis["V"]["estimate"]),
         depth_words=interval_text(analysis["V"]),
-        look=look(ends_of(result)[0]["algorithm"]),
-        behind=_behind(result, arrays, axis),
+        look=look(result.ends[0]["algorithm"]),
+        behind=_behind(result, axis),
     )
-
-
-def tells_success(result: Result) -> bool:
-    """Whether the task knows success; results of format version 1 are all of tasks that do."""
-    return "fields" not in result or "success" in result["fields"]
 
 
 def success_rates(successes: NDArray[np.bool_], finished: NDArray[np.bool_]) -> Floats:
@@ -154,71 +150,57 @@ def success_rates(successes: NDArray[np.bool_], finished: NDArray[np.bool_]) -> 
     return rates
 
 
-def _behind(result: Result, arrays: Arrays, axis: PathAxis) -> Behind | None:
+def _behind(result: PathResult, axis: PathAxis) -> Behind | None:
     """The straight line behind a curve, or the line as trained behind an aligned one."""
-    straight = result.get("straight")
+    straight, arrays = result.straight, result.arrays
     if straight is None:
         return None
     analysis = straight["analysis"]
     lower, upper = floats(analysis["band"]).T
     return Behind(
-        label=straight.get("label", BEHIND_LABELS.get(result["kind"], "straight line")),
-        own_label=OWN_LABELS.get(result["kind"], "path"),
+        label=straight.get("label", BEHIND_LABELS.get(result.kind, "straight line")),
+        own_label=OWN_LABELS.get(result.kind, "path"),
         xs=axis.place(floats(analysis["alphas"])),
         means=floats(analysis["means"]),
         lower=lower,
         upper=upper,
         success=success_rates(arrays["straight_successes"], np.isfinite(arrays["straight_returns"]))
-        if tells_success(result) and "straight_successes" in arrays
+        if result.tells_success and "straight_successes" in arrays
         else None,
         depth=f"V = {interval_text(analysis['V'])}",
         verdict=analysis["verdict"],
     )
 
 
-def ends_of(result: Result) -> tuple[Result, Result]:
-    """The checkpoints at alpha = 0 and at alpha = 1."""
-    if "from" in result:
-        return result["from"], result["to"]
-    return result["checkpoints"][0], result["checkpoints"][-1]
-
-
-def field_label(result: Result) -> str:
+def field_label(result: PathResult) -> str:
     """What the y axis shows, in words."""
-    return FIELD_LABELS[result.get("field", "return")]
+    return FIELD_LABELS[result.field]
 
 
-def end_label(end: Result) -> str:
+def end_label(end: Mapping[str, Any]) -> str:
     """A checkpoint in two words: "offline Cal-QL"."""
     return f"{end['moment']} {look(end['algorithm']).name}"
 
 
-def depth_text(result: Result) -> str:
+def depth_text(result: PathResult) -> str:
     """`V = 85.1 [62, 110]`, the depth with its simultaneous interval."""
-    return f"V = {interval_text(result['analysis']['V'])}"
+    return f"V = {interval_text(result.analysis['V'])}"
 
 
-def fall_text(result: Result) -> str:
+def fall_text(result: PathResult) -> str:
     """`DD = 12.3 [4, 21]`, the largest fall on the way with its simultaneous interval."""
-    return f"DD = {interval_text(result['analysis']['DD'])}"
+    return f"DD = {interval_text(result.analysis['DD'])}"
 
 
-def monotone_text(result: Result) -> str:
+def monotone_text(result: PathResult) -> str:
     """`monotone`, `not monotone, falls`, `monotone undecided`."""
-    analysis = result["analysis"]
-    return monotone_words(analysis["monotone"], falls=falls_in(analysis, result["margin"]["delta"]))
+    return monotone_words(result.monotone, falls=result.falls)
 
 
-def interval_text(interval: dict[str, float | None]) -> str:
-    """`85.1 [62, 110]`; a bound that the episodes do not give is null in the file and infinite here."""
-    upper = "∞" if interval["upper"] is None else number(interval["upper"])
-    return f"{number(interval['estimate'])} [{number(interval['lower'])}, {upper}]"
-
-
-def episodes_text(result: Result) -> str:
+def episodes_text(result: PathResult) -> str:
     """How many episodes a number rests on, and how many were left out because they failed somewhere."""
-    used, dropped = (result["analysis"][f"episodes_{name}"] for name in ("used", "dropped"))
-    played = result["analysis"].get("episodes", [used])  # where evaluation was adaptive, of every point
+    used, dropped = (result.analysis[f"episodes_{name}"] for name in ("used", "dropped"))
+    played = result.analysis.get("episodes", [used])  # where evaluation was adaptive, of every point
     amount = f"{min(played)} to {max(played)}" if min(played) < max(played) else f"{max(played)}"
     return f"{amount} episodes per point" + (f" ({dropped} failed and left out)" if dropped else "")
 
@@ -242,9 +224,9 @@ def y_range(line: Line) -> tuple[float, float]:
     return low - 0.13 * room, high + 0.06 * room
 
 
-def common_range(lines: Sequence[tuple[Result, Arrays]]) -> tuple[float, float]:
+def common_range(lines: Sequence[Line]) -> tuple[float, float]:
     """Limits that hold every landscape."""
-    ranges = np.array([y_range(line_data(result, arrays)) for result, arrays in lines])
+    ranges = np.array([y_range(line) for line in lines])
     return float(ranges[:, 0].min()), float(ranges[:, 1].max())
 
 

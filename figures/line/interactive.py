@@ -6,14 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from figures.files import Arrays, Floats, Result
+from figures.files import Floats
 from figures.line.data import (
     Line,
     depth_path,
     end_label,
-    ends_of,
     field_label,
-    line_data,
     neighbourhood,
     y_range,
 )
@@ -22,38 +20,37 @@ from figures.style import GREY, INK, PLOTLY_FONT, number, plain, tint, x_title, 
 FRACTIONS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}
 
 
-def line_figure(result: Result, arrays: Arrays) -> Any:
+def line_figure(line: Line) -> Any:
     """The same landscape in plotly, without a title; every trace has a name."""
-    line = line_data(result, arrays)
     if line.success is None:
         fig = make_subplots(rows=1, cols=1)
     else:
         fig = make_subplots(
             rows=2, cols=1, shared_xaxes=True, row_heights=[0.82, 0.18], vertical_spacing=0.05
         )
-    for trace in [*_behind_traces(line, result), *_main_traces(line, result)]:
+    for trace in [*_behind_traces(line), *_main_traces(line)]:
         fig.add_trace(trace, row=1, col=1)
     for trace in _success_traces(line):
         fig.add_trace(trace, row=2, col=1)
-    _annotate(fig, line, result)
-    _lay_out(fig, line, result)
+    _annotate(fig, line)
+    _lay_out(fig, line)
     return fig
 
 
-def _main_traces(line: Line, result: Result) -> list[Any]:
+def _main_traces(line: Line) -> list[Any]:
     """The traces of the upper panel."""
     color, start_end = line.look.color, list(line.ends)
     band = _area("band", line.xs, line.lower, line.upper, tint(color))
     mean = go.Scatter(
         x=line.xs, y=line.means, mode="lines+markers", name="mean", line={"color": color, "width": 2.2},
-        marker={"size": 4}, customdata=_hover_data(line), hovertemplate=_hover_text(line, result),
+        marker={"size": 4}, customdata=_hover_data(line), hovertemplate=_hover_text(line),
     )  # fmt: skip
     ends = go.Scatter(
         x=line.xs[start_end], y=line.means[start_end], mode="markers", name="checkpoints",
         marker={"size": 11, "color": ["white", color], "line": {"color": color, "width": 2.2}},
-        text=[plain(end_label(end)) for end in ends_of(result)],
+        text=[plain(end_label(end)) for end in line.result.ends],
         customdata=_hover_data(line)[start_end],
-        hovertemplate="<b>%{text}</b><br>" + _hover_text(line, result),
+        hovertemplate="<b>%{text}</b><br>" + _hover_text(line),
     )  # fmt: skip
     lost = (line.episodes - line.finished)[line.failed]
     failed = go.Scatter(
@@ -66,7 +63,7 @@ def _main_traces(line: Line, result: Result) -> list[Any]:
     return [band, mean, ends, failed]
 
 
-def _behind_traces(line: Line, result: Result) -> list[Any]:
+def _behind_traces(line: Line) -> list[Any]:
     """What the path is compared with, in grey."""
     behind = line.behind
     if behind is None:
@@ -75,7 +72,7 @@ def _behind_traces(line: Line, result: Result) -> list[Any]:
         x=behind.xs, y=behind.means, mode="lines", name="behind",
         line={"color": GREY, "width": 1.6, "dash": "6px,3px"},
         hovertemplate=f"<b>{plain(behind.label)}</b><br>{line.axis.symbol}%{{x:.3g}}"
-        f"<br>{field_label(result)} %{{y:.4g}}<extra></extra>",
+        f"<br>{field_label(line.result)} %{{y:.4g}}<extra></extra>",
     )  # fmt: skip
     return [_area("band behind", behind.xs, behind.lower, behind.upper, tint(GREY, 0.16)), mean]
 
@@ -104,25 +101,25 @@ def _hover_data(line: Line) -> Floats:
     return np.column_stack([line.lower, line.upper, success, line.finished, line.episodes])
 
 
-def _hover_text(line: Line, result: Result) -> str:
+def _hover_text(line: Line) -> str:
     """What a finger on a point reads."""
     success = "" if line.success is None else "<br>success %{customdata[2]:.0%}"
     return (
-        f"{line.axis.symbol}%{{x:.3g}}<br>{field_label(result)} %{{y:.4g}}"
-        f"<br>{100 * result['analysis']['confidence']:g} % band "
+        f"{line.axis.symbol}%{{x:.3g}}<br>{field_label(line.result)} %{{y:.4g}}"
+        f"<br>{100 * line.result.confidence:g} % band "
         f"[%{{customdata[0]:.4g}}, %{{customdata[1]:.4g}}]{success}"
         "<br>%{customdata[3]:d} of %{customdata[4]:d} episodes finished<extra></extra>"
     )
 
 
-def _annotate(fig: Any, line: Line, result: Result) -> None:
+def _annotate(fig: Any, line: Line) -> None:
     """The level, the depth and the failed stretches, named where they are."""
     side = line.roomy_end
     fig.add_hline(y=line.level, line={"color": INK, "width": 1, "dash": "6px,4px"}, row=1, col=1)
     note = {"showarrow": False, "font": {"size": 11, "color": GREY}, "borderpad": 1}
     fig.add_annotation(
         x=side, xref="x domain", xanchor="right" if side else "left", y=line.level, yref="y", yanchor="top",
-        text=f"lower end − margin {number(result['margin']['delta'])}", **note,
+        text=f"lower end − margin {number(line.result.margin)}", **note,
     )  # fmt: skip
     if line.depth > 0:
         x, y = line.xs[line.bottom], line.means[line.bottom]
@@ -142,7 +139,7 @@ def _annotate(fig: Any, line: Line, result: Result) -> None:
         fig.add_vrect(x0=left, x1=right, fillcolor=gray, line={"width": 0}, layer="below", row="all", col=1)
 
 
-def _lay_out(fig: Any, line: Line, result: Result) -> None:
+def _lay_out(fig: Any, line: Line) -> None:
     """Axes, fonts and margins; no title, which belongs to the page around the figure."""
     fig.update_layout(
         template="none", height=400, margin={"l": 70, "r": 34, "t": 12, "b": 50}, showlegend=False,
@@ -154,10 +151,10 @@ def _lay_out(fig: Any, line: Line, result: Result) -> None:
     fig.update_xaxes(**axis, range=[line.xs.min() - pad, line.xs.max() + pad])
     fig.update_yaxes(**axis)
     fig.update_yaxes(range=y_range(line), nticks=6, row=1, col=1)
-    y_title(fig, "y", field_label(result))
+    y_title(fig, "y", field_label(line.result))
     x_title(fig, "x", line.axis.label)
     words = [FRACTIONS.get(word, word) for word in line.axis.words]
-    for i, end in zip((0, -1), ends_of(result), strict=True):
+    for i, end in zip((0, -1), line.result.ends, strict=True):
         words[i] = f"{words[i]}<br>{plain(end_label(end))}"
     bottom = 1 if line.success is None else 2
     fig.update_xaxes(tickvals=line.axis.positions, ticktext=words, tickangle=0, row=bottom, col=1)

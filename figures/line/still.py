@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.files import Arrays, Result
 from figures.line.data import (
     Behind,
     Line,
@@ -16,41 +15,39 @@ from figures.line.data import (
     depth_path,
     depth_text,
     end_label,
-    ends_of,
     episodes_text,
     failed_text,
     fall_text,
     field_label,
-    line_data,
     monotone_text,
     neighbourhood,
     read_line,
-    tells_success,
     y_range,
 )
-from figures.style import GREY, INK, VERDICT_COLORS, look, number, paper, save
+from figures.style import GREY, INK, VERDICT_COLORS, number, paper, save
+from landscape.results import PathResult
 
 SECOND_LINE = 17.0  # points between the axes and the title, for the line between them
 
 
-def line_still(result: Result, arrays: Arrays) -> Figure:
+def line_still(line: Line) -> Figure:
     """One landscape."""
     with paper():
         fig = Figure(figsize=(4.6, 3.3), layout="constrained")
-        ax, success_ax = line_axes(fig, success=tells_success(result))
-        draw_on(ax, success_ax, result, arrays)
+        ax, success_ax = line_axes(fig, success=line.result.tells_success)
+        draw_on(ax, success_ax, line)
         fig.align_ylabels()
     return fig
 
 
-def lines_still(lines: Sequence[tuple[Result, Arrays]]) -> Figure:
+def lines_still(lines: Sequence[Line]) -> Figure:
     """Several landscapes side by side, on one scale so that they can be compared by eye."""
     with paper():
         fig = Figure(figsize=(3.5 * len(lines), 2.9), layout="constrained")
         parts = np.atleast_1d(np.asarray(fig.subfigures(1, len(lines), wspace=0.06)))
-        for part, (result, arrays) in zip(parts, lines, strict=True):
-            ax, success_ax = line_axes(part, success=tells_success(result))
-            draw_on(ax, success_ax, result, arrays)
+        for part, line in zip(parts, lines, strict=True):
+            ax, success_ax = line_axes(part, success=line.result.tells_success)
+            draw_on(ax, success_ax, line)
             ax.set_ylim(common_range(lines))
             part.align_ylabels()
     return fig
@@ -69,9 +66,8 @@ def line_axes(fig: Any, *, success: bool = True) -> tuple[Axes, Axes | None]:
     return ax, success_ax
 
 
-def draw_on(ax: Axes, success_ax: Axes | None, result: Result, arrays: Arrays) -> None:
+def draw_on(ax: Axes, success_ax: Axes | None, line: Line) -> None:
     """Draw one landscape with matplotlib into two axes that share x; call it inside `style.paper()`."""
-    line = line_data(result, arrays)
     color = line.look.color
     if line.behind:
         _draw_behind(ax, line, line.behind)
@@ -79,17 +75,17 @@ def draw_on(ax: Axes, success_ax: Axes | None, result: Result, arrays: Arrays) -
     ax.plot(line.xs, line.means, color=color, zorder=3, marker=".", markersize=3.5)
     for index, face in zip(line.ends, ("white", color), strict=True):
         ax.plot(line.xs[index], line.means[index], "o", ms=6.5, mfc=face, mec=color, mew=1.6, zorder=5)
-    _draw_level(ax, line, result["margin"]["delta"])
+    _draw_level(ax, line, line.result.margin)
     if line.depth > 0:
         _draw_depth(ax, line)
     _draw_failures(ax, line)
     ax.set_ylim(y_range(line))
-    ax.set_ylabel(field_label(result))
-    _draw_title(ax, result, line)
+    ax.set_ylabel(field_label(line.result))
+    _draw_title(ax, line)
     if success_ax is not None:
         ax.tick_params(axis="x", length=0, labelbottom=False)
         _draw_success(success_ax, line)
-    _draw_x_axis(ax if success_ax is None else success_ax, line, result)
+    _draw_x_axis(ax if success_ax is None else success_ax, line)
 
 
 def _draw_behind(ax: Axes, line: Line, behind: Behind) -> None:
@@ -106,31 +102,30 @@ def _draw_behind(ax: Axes, line: Line, behind: Behind) -> None:
         text.set_parse_math(False)
 
 
-def _draw_title(ax: Axes, result: Result, line: Line) -> None:
+def _draw_title(ax: Axes, line: Line) -> None:
     """The method and verdict at the left, the numbers it rests on at the right or in the legend below.
 
     Below them the same for monotonicity, where there is no legend.
     """
-    verdict = result["analysis"]["verdict"]
-    name = look(ends_of(result)[0]["algorithm"]).name
+    verdict, name = line.result.verdict, line.look.name
     pad = 20.0 if line.behind else SECOND_LINE
     if not line.behind:
-        _draw_second_line(ax, result)
+        _draw_second_line(ax, line.result)
     left = ax.set_title(
         f"{name}: {verdict}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict], pad=pad
     )
-    right = ax.set_title("" if line.behind else depth_text(result), loc="right", fontsize=8, pad=pad)
+    right = ax.set_title("" if line.behind else depth_text(line.result), loc="right", fontsize=8, pad=pad)
     for title in (left, right):
         title.set_parse_math(False)
 
 
-def _draw_second_line(ax: Axes, result: Result) -> None:
+def _draw_second_line(ax: Axes, result: PathResult) -> None:
     """Whether the return is monotone, and the largest fall that this rests on."""
     words: dict[str, Any] = {
         "xycoords": "axes fraction", "xytext": (0, 4), "textcoords": "offset points", "va": "bottom",
         "parse_math": False,
     }  # fmt: skip
-    color = VERDICT_COLORS[result["analysis"]["monotone"]]
+    color = VERDICT_COLORS[result.monotone]
     ax.annotate(
         monotone_text(result), (0, 1), ha="left", fontsize=7.5, fontweight="bold", color=color, **words
     )
@@ -208,17 +203,17 @@ def _draw_success(ax: Axes, line: Line) -> None:
     ax.set_ylabel("success")
 
 
-def _draw_x_axis(ax: Axes, line: Line, result: Result) -> None:
+def _draw_x_axis(ax: Axes, line: Line) -> None:
     """Ticks, the two checkpoints named under theirs, and what every point rests on."""
     words = list(line.axis.words)
-    for i, end in zip((0, -1), ends_of(result), strict=True):
+    for i, end in zip((0, -1), line.result.ends, strict=True):
         words[i] = f"{words[i]}\n{end_label(end)}"
     ax.set_xticks(line.axis.positions.tolist(), words)
     for text in ax.get_xticklabels():
         text.set_parse_math(False)
-    confidence = 100 * result["analysis"]["confidence"]
+    confidence = 100 * line.result.confidence
     ax.set_xlabel(
-        f"{line.axis.label}\n{episodes_text(result)}, {confidence:g} % simultaneous band",
+        f"{line.axis.label}\n{episodes_text(line.result)}, {confidence:g} % simultaneous band",
         labelpad=-9,
         linespacing=1.5,
     )

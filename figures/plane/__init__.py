@@ -12,7 +12,6 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from figures.files import Arrays, Result
 from figures.plane.data import (
     Plane,
     correlation_text,
@@ -26,10 +25,12 @@ from figures.style import embed, number, render, save, still
 from smac.files import write_text
 
 __all__ = [
+    "Plane",
     "draw_plane",
     "draw_planes",
     "map_embed",
     "pair_still",
+    "plane_data",
     "plane_figure",
     "plane_still",
     "planes_still",
@@ -41,16 +42,15 @@ __all__ = [
 WHOLE, HALF = 640, 484  # pixels: the widest a map gets on a page, alone and beside another
 
 
-def draw_plane(directory: Path) -> list[Path]:
-    """Draw a directory of a plane: `plot` (map) and `surface` as PNG and PDF, and the page `plot.html`.
+def draw_plane(plane: Plane, directory: Path) -> list[Path]:
+    """Draw a plane into its directory: `plot` (map) and `surface` as PNG and PDF, and the page `plot.html`.
 
     Where the result has the critic's Q on the same grid, also `pair`: reward, and what the critic believes.
     """
-    result, arrays = read_plane(directory)
-    stills = {"plot": plane_still(result, arrays), "surface": surface_still(result, arrays)}
-    if "q" in result["fields"]:
-        stills["pair"] = pair_still(result, arrays)
-    pages = [write_text(directory / "plot.html", plane_page(result, arrays, stills))]
+    stills = {"plot": plane_still(plane), "surface": surface_still(plane)}
+    if "q" in plane.fields:
+        stills["pair"] = pair_still(plane)
+    pages = [write_text(directory / "plot.html", plane_page(plane, stills))]
     return [path for name, fig in stills.items() for path in save(fig, directory / name)] + pages
 
 
@@ -59,43 +59,40 @@ def draw_planes(directories: Sequence[Path], stem: Path) -> list[Path]:
     return save(planes_still([read_plane(directory) for directory in directories]), stem)
 
 
-def plane_page(result: Result, arrays: Arrays, stills: dict[str, Figure]) -> str:
+def plane_page(plane: Plane, stills: dict[str, Figure]) -> str:
     """The page of one plane, with the stills for paper inside."""
-    plane = plane_data(result, arrays)
     beliefs = critic_fields(plane)
     pair = ["return", "q"] if "q" in beliefs else []
     return render(
         "plane.html.j2",
-        title=f"{plane_title(result)}: {result['task']}",
-        result=result,
+        title=f"{plane_title(plane)}: {plane.result.task}",
+        result=plane.result.result,
         plane=plane,
         episodes=episodes_text(plane),
         notes=notes(plane),
-        map=map_embed(result, arrays, "return", "map"),
-        pair={name: map_embed(result, arrays, name, f"pair-{name}", width=HALF) for name in pair},
+        map=map_embed(plane, "return", "map"),
+        pair={name: map_embed(plane, name, f"pair-{name}", width=HALF) for name in pair},
         panels={
-            name: map_embed(result, arrays, name, f"map-{name}", width=HALF)
-            for name in beliefs
-            if name not in pair
+            name: map_embed(plane, name, f"map-{name}", width=HALF) for name in beliefs if name not in pair
         },
-        surface=embed(surface_figure(result, arrays), "surface", height="min(92vw, 500px)"),
+        surface=embed(surface_figure(plane), "surface", height="min(92vw, 500px)"),
         stills={name: still(fig) for name, fig in stills.items()},
         correlation=correlation_text(plane),
     )
 
 
-def map_embed(result: Result, arrays: Arrays, field: str, div_id: str, *, width: int = WHOLE) -> Markup:
+def map_embed(plane: Plane, field: str, div_id: str, *, width: int = WHOLE) -> Markup:
     """The map of a field as a piece of HTML, at most `width` pixels wide and as high as that asks for."""
-    tall = float(np.clip(plane_data(result, arrays).aspect, 0.3, 1.3))
+    tall = float(np.clip(plane.aspect, 0.3, 1.3))
     sides, ends = MARGINS["l"] + MARGINS["r"], MARGINS["t"] + MARGINS["b"]
     height = f"calc((min(100vw - 1.8rem, {width}px) - {sides}px) * {tall:.3f} + {ends}px)"
-    return embed(plane_figure(result, arrays, field), div_id, height=height)
+    return embed(plane_figure(plane, field), div_id, height=height)
 
 
-def plane_title(result: Result) -> str:
+def plane_title(plane: Plane) -> str:
     """Where this plane lies, in a few words."""
-    anchors = list(result["plane"]["anchors"])
-    if result.get("trajectory_plane"):
+    anchors = list(plane.result.result["plane"]["anchors"])
+    if plane.result.result.get("trajectory_plane"):
         return "The plane of a training trajectory"
     if len(anchors) < 2:
         return f"A plane around {anchors[0]}" if anchors else "A plane"
@@ -118,7 +115,7 @@ def notes(plane: Plane) -> list[str]:
             f"Axes: shares of {plane.labels[0]} and of {plane.labels[1]} (θ of the actors); {plane.oblique}. "
             "Lengths and angles on this map are not those of parameter space."
         )
-    if plane.labels[0].startswith("component"):
+    if plane.components:
         found.append(
             "Axes: distances along the principal components of the trajectory, with their shares of "
             "the variance."

@@ -4,7 +4,7 @@ Row j, column i of every surface [ny, nx] belongs to (xs[i], ys[j]). Positions a
 Euclidean distances, or filter norms where the result says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from figures.files import Arrays, Floats, Result, damaged, floats, read_result
+from figures.files import Floats, damaged, read_as
 from figures.labels import shortened
-from figures.line.data import success_rates, tells_success
+from figures.line.data import success_rates
 from figures.style import number
+from landscape.results import PlaneResult
 from smac.errors import UserError
 
 FIELD_LABELS = {
@@ -82,11 +83,15 @@ class Checkpoint:
 class Plane:
     """What is drawn."""
 
+    result: PlaneResult
+    """What it was read from."""
     xs: Floats
     ys: Floats
     scale: float
     """Length of a unit of y over that of a unit of x, for equal scales."""
     labels: tuple[str, str]
+    components: bool
+    """Whether the axes are principal components of a trajectory."""
     oblique: str
     """What lengths and angles there are where the axes are u and v; else empty."""
     fields: dict[str, Floats]
@@ -179,31 +184,29 @@ def scale_over(values: Floats) -> Scale:
     return Scale(np.asarray(MaxNLocator(LINES, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)))
 
 
-def read_plane(directory: Path) -> tuple[Result, Arrays]:
+def read_plane(directory: Path) -> Plane:
     """Read `result.json` and `returns.npz` of a plane.
 
     Raises:
         UserError: a file is missing, unreadable or damaged, it is not a plane, or no episode finished on it.
     """
-    result, arrays = read_result(directory, "plane")
+    result = read_as(PlaneResult, directory)
     with damaged(directory):
-        plane = plane_data(result, arrays)
-    if plane.all_failed.all():
-        raise UserError(f"No episode of the plane in {directory} finished; there is nothing to draw.")
-    return result, arrays
+        return plane_data(result)
 
 
-def plane_data(result: Result, arrays: Arrays) -> Plane:
-    """Gather what is drawn from the two files' contents."""
+def plane_data(found: PlaneResult) -> Plane:
+    """Gather what is drawn; UserError where no episode finished."""
+    result, arrays = found.result, found.arrays
     (x_name, x_length), (y_name, y_length) = (
         (unit["name"], float(unit["length"])) for unit in result["plane"]["units"]
     )
     lengths = [
         1.0 if name == "distance" else length for name, length in ((x_name, x_length), (y_name, y_length))
     ]
-    xs, ys = floats(result["xs"]) / lengths[0], floats(result["ys"]) / lengths[1]
+    xs, ys = found.xs / lengths[0], found.ys / lengths[1]
     done = arrays["statuses"] == FINISHED
-    fields = {name: floats(values) for name, values in result["fields"].items()}
+    fields = found.surfaces
     for name, values in [*fields.items(), ("statuses", done[..., 0])]:
         if values.shape != (len(ys), len(xs)):
             raise ValueError(
@@ -214,14 +217,18 @@ def plane_data(result: Result, arrays: Arrays) -> Plane:
     margin = (result.get("margin") or {}).get("delta")
     ends = tuple(name for name in result["plane"]["anchors"] if name in by_name)[:2]
     lower = min((by_name[name].own for name in ends), default=float("nan"))
+    if not done.any():
+        raise UserError("No episode of this plane finished; there is nothing to draw.")
     return Plane(
+        result=found,
         xs=xs,
         ys=ys,
         scale=lengths[1] / lengths[0],
         labels=_labels(result, (x_name, y_name)),
+        components=bool(result.get("trajectory_plane")) and result["plane"].get("axes") != "uv",
         oblique=_oblique(result["plane"]),
         fields=fields,
-        success=success_rates(arrays["successes"], done) if tells_success(result) else None,
+        success=success_rates(arrays["successes"], done) if found.tells_success else None,
         finished=done.sum(axis=2),
         episodes=done.shape[2],
         checkpoints=checkpoints,
@@ -233,7 +240,7 @@ def plane_data(result: Result, arrays: Arrays) -> Plane:
     )
 
 
-def _checkpoints(result: Result, lengths: Sequence[float]) -> tuple[Checkpoint, ...]:
+def _checkpoints(result: Mapping[str, Any], lengths: Sequence[float]) -> tuple[Checkpoint, ...]:
     """A trajectory in the order of training, then anchors, then others as in the file."""
     order = {name: rank for rank, name in enumerate(result.get("trajectory") or ())}
     sorted_ = sorted(result["checkpoints"], key=lambda c: (order.get(c["name"], len(order)), not c["anchor"]))
@@ -254,7 +261,7 @@ def _checkpoints(result: Result, lengths: Sequence[float]) -> tuple[Checkpoint, 
     )
 
 
-def _labels(result: Result, units: tuple[str, str]) -> tuple[str, str]:
+def _labels(result: Mapping[str, Any], units: tuple[str, str]) -> tuple[str, str]:
     """The axes' units; what u and v are; of principal components, which are distances, their shares of the
     variance."""
     trajectory = result.get("trajectory_plane")

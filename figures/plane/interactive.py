@@ -6,10 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from figures.files import Arrays, Floats, Result
+from figures.files import Floats
 from figures.labels import place, shortened, text_size
 from figures.plane.colors import COLORSCALE
-from figures.plane.data import Checkpoint, Plane, Scale, field_label, plane_data, scale_of
+from figures.plane.data import Checkpoint, Plane, Scale, field_label, scale_of
 from figures.plane.maps import Frame
 from figures.style import GREY, INK, PLOTLY_FONT, number, plain, tick_words
 
@@ -21,12 +21,11 @@ HOVER = {"bgcolor": "white", "font": {"color": INK}, "align": "left"}
 WHITE = "rgba(255,255,255,0.8)"
 
 
-def plane_figure(result: Result, arrays: Arrays, field: str = "return", *, names: bool = True) -> Any:
+def plane_figure(plane: Plane, field: str = "return", *, names: bool = True) -> Any:
     """A field of a plane as a map, without a title; `names` writes the anchors' names beside the numbers.
 
     Its height is left to the page, which makes it fit the width.
     """
-    plane = plane_data(result, arrays)
     scale = scale_of(field, plane)
     fig = go.Figure()
     fig.add_trace(_map(plane, field, scale))
@@ -38,9 +37,8 @@ def plane_figure(result: Result, arrays: Arrays, field: str = "return", *, names
     return fig
 
 
-def surface_figure(result: Result, arrays: Arrays) -> Any:
+def surface_figure(plane: Plane) -> Any:
     """Returns in three dimensions; every checkpoint at its own return, with a stem to the surface."""
-    plane = plane_data(result, arrays)
     scale = scale_of("return", plane)
     low, high = scale.limits
     fig = go.Figure(

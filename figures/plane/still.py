@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from figures.files import Arrays, Result
 from figures.labels import Box, place, text_size
 from figures.plane.colors import COLORMAP, color_of, mappable
-from figures.plane.data import Plane, Scale, correlation_text, field_label, plane_data, scale_of
+from figures.plane.data import Plane, Scale, correlation_text, field_label, scale_of
 from figures.plane.key import ROW, draw_key, key_height, legend_entries
 from figures.plane.maps import RADIUS, SMALL, WHITE, Frame, draw_map
 from figures.style import GREY, INK, look, number, paper, tick_words
@@ -24,32 +23,31 @@ TALLEST = 3.4 * 72
 ABREAST = 3  # planes in a row; more come in two rows
 
 
-def plane_still(result: Result, arrays: Arrays) -> Figure:
+def plane_still(plane: Plane) -> Figure:
     """The plane as a map, with its key below."""
-    return planes_still([(result, arrays)])
+    return planes_still([plane])
 
 
-def planes_still(planes: Sequence[tuple[Result, Arrays]]) -> Figure:
+def planes_still(planes: Sequence[Plane]) -> Figure:
     """Planes as maps, at most three in a row, on one scale of colours so that they can be compared by eye."""
-    found = [plane_data(result, arrays) for result, arrays in planes]
-    scale = scale_of("return", *found)
-    frames = [_frame(plane, COLUMN - LEFT - RIGHT) for plane in found]
-    entries = [legend_entries(plane) for plane in found]
+    scale = scale_of("return", *planes)
+    frames = [_frame(plane, COLUMN - LEFT - RIGHT) for plane in planes]
+    entries = [legend_entries(plane) for plane in planes]
     legend = ROW * ((max(map(len, entries)) + 1) // 2)
     tall = max(frame.height for frame in frames)
-    oblique = ROW if any(plane.oblique for plane in found) else 0.0
-    each = TOP + tall + BELOW + oblique + BAR + BAR_WORDS + legend + max(map(key_height, found)) + 4
-    columns = len(found) if len(found) <= ABREAST else -(-len(found) // 2)
-    sheet = Sheet(COLUMN * columns, each * -(-len(found) // columns))
+    oblique = ROW if any(plane.oblique for plane in planes) else 0.0
+    each = TOP + tall + BELOW + oblique + BAR + BAR_WORDS + legend + max(map(key_height, planes)) + 4
+    columns = len(planes) if len(planes) <= ABREAST else -(-len(planes) // 2)
+    sheet = Sheet(COLUMN * columns, each * -(-len(planes) // columns))
     with paper():
-        for k, (plane, frame) in enumerate(zip(found, frames, strict=True)):
+        for k, (plane, frame) in enumerate(zip(planes, frames, strict=True)):
             start, head = k % columns * COLUMN, k // columns * each
             spare = (COLUMN - LEFT - RIGHT - frame.width) / 2
             top = head + TOP + tall
             ax = sheet.axes(start + LEFT + spare, top - frame.height, frame.width, frame.height)
             draw_map(ax, frame, "return", scale)
             _dress(ax, plane)
-            sheet.title(_title(planes[k][0], alone=len(found) == 1), start, head)
+            sheet.title(_title(plane, alone=len(planes) == 1), start, head)
             top += BELOW
             if oblique:
                 sheet.words(plane.oblique, start + LEFT, top)
@@ -63,16 +61,15 @@ def planes_still(planes: Sequence[tuple[Result, Arrays]]) -> Figure:
     return sheet.fig
 
 
-def pair_still(result: Result, arrays: Arrays) -> Figure:
+def pair_still(plane: Plane) -> Figure:
     """Reward, and what the critic believes: return and Q side by side on the same axes."""
-    plane = plane_data(result, arrays)
     frame = _frame(plane, (PAGE - LEFT - 2 * RIGHT - GAP) / 2)
     entries = legend_entries(plane)
     start = TOP + SUBTITLE
     sheet = Sheet(PAGE, start + frame.height + BELOW + BAR + BAR_WORDS + (ROW if entries else 0) + 2)
     spare = (PAGE - LEFT - 2 * RIGHT - GAP - 2 * frame.width) / 2
     with paper():
-        sheet.title(f"{result['task']}: {correlation_text(plane)} between return and Q")
+        sheet.title(f"{plane.result.task}: {correlation_text(plane)} between return and Q")
         for k, (field, name, words) in enumerate(
             (
                 ("return", "reward", f"mean return, {episodes_text(plane)}"),
@@ -91,14 +88,13 @@ def pair_still(result: Result, arrays: Arrays) -> Figure:
     return sheet.fig
 
 
-def surface_still(result: Result, arrays: Arrays) -> Figure:
+def surface_still(plane: Plane) -> Figure:
     """The plane in three dimensions; every checkpoint at its own return, with a stem to the surface."""
-    plane = plane_data(result, arrays)
     scale = scale_of("return", plane)
     height = 2.6 * 72
     sheet = Sheet(COLUMN, TOP + height + BAR + BAR_WORDS + key_height(plane) + 6)
     with paper():
-        sheet.title(result["task"])
+        sheet.title(plane.result.task)
         ax: Any = sheet.axes(-4, TOP - 8, COLUMN - 12, height, projection="3d", computed_zorder=False)
         _draw_surface(ax, plane, scale)
         _draw_stems(ax, plane, scale)
@@ -143,12 +139,13 @@ class Sheet:
         )
 
 
-def _title(result: Result, *, alone: bool) -> str:
+def _title(plane: Plane, *, alone: bool) -> str:
     """The task; beside others also the method."""
     if alone:
-        return str(result["task"])
-    anchor = next((c for c in result["checkpoints"] if c["moment"] == "offline"), result["checkpoints"][0])
-    return f"{look(anchor['algorithm']).name} on {result['task']}"
+        return plane.result.task
+    known = plane.result.checkpoints
+    anchor = next((c for c in known if c["moment"] == "offline"), known[0])
+    return f"{look(anchor['algorithm']).name} on {plane.result.task}"
 
 
 def episodes_text(plane: Plane) -> str:

@@ -8,39 +8,43 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from figures.files import Arrays, Result
-from figures.projection.data import METHODS, projection_data, read_projection, summary_text
+from figures.projection.data import METHODS, Projection, projection_data, read_projection, summary_text
 from figures.projection.interactive import projection_figure, run_rows
 from figures.projection.still import projection_still
 from figures.style import counted, embed, render, save, still
 from smac.files import write_text
 
-__all__ = ["draw_projection", "projection_figure", "projection_still", "read_projection"]
+__all__ = [
+    "Projection",
+    "draw_projection",
+    "projection_data",
+    "projection_figure",
+    "projection_still",
+    "read_projection",
+]
 
 WIDE = 760  # pixels
 
 
-def draw_projection(directory: Path) -> list[Path]:
-    """Draw a directory of a projection: `plot.png`, `plot.pdf` and the self-contained page `plot.html`."""
-    result, arrays = read_projection(directory)
-    fig = projection_still(result, arrays)
-    found = projection_data(result, arrays)
+def draw_projection(found: Projection, directory: Path) -> list[Path]:
+    """Draw a projection into its directory: `plot.png`, `plot.pdf` and the page `plot.html`."""
+    fig = projection_still(found)
     page = render(
         "project.html.j2",
-        title=f"{METHODS[found.by]} of {counted(len(found.runs), 'fine-tuning run')}: {result['task']}",
-        result=result,
-        summary=summary_text(result),
+        title=f"{METHODS[found.by]} of {counted(len(found.runs), 'fine-tuning run')}: {found.result.task}",
+        result=found.result.result,
+        summary=summary_text(found),
         rows=run_rows(found),
-        plot=_embedded(result, arrays),
+        plot=_embedded(found),
         still=still(fig),
     )
     return [*save(fig, directory / "plot"), write_text(directory / "plot.html", page)]
 
 
-def _embedded(result: Result, arrays: Arrays) -> Markup:
+def _embedded(found: Projection) -> Markup:
     """The interactive picture, as high as its width asks for."""
-    figure = projection_figure(result, arrays)
-    margin, tall = figure.layout.margin, projection_data(result, arrays).aspect
+    figure = projection_figure(found)
+    margin, tall = figure.layout.margin, found.aspect
     sides, ends = margin.l + margin.r, margin.t + margin.b
     height = f"calc((min(100vw - 1.8rem, {WIDE}px) - {sides}px) * {tall:.3f} + {ends}px)"
     return embed(figure, "projection", height=height)

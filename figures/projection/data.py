@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from figures.files import Arrays, Floats, Result, damaged, read_result
+from figures.files import Floats, damaged, read_as
 from figures.plane.data import Scale, scale_over
 from figures.style import Look, look, number
+from landscape.results import ProjectionResult
 from smac.errors import UserError
 
 METHODS = {"tsne": "t-SNE", "pca": "PCA", "mds": "MDS"}
@@ -69,6 +70,8 @@ class Run:
 class Projection:
     """What is drawn."""
 
+    result: ProjectionResult
+    """What it was read from."""
     by: str
     points: tuple[Point, ...]
     runs: tuple[Run, ...]
@@ -112,24 +115,24 @@ class Projection:
         return group if count == 1 else f"{group} ({count} runs)"
 
 
-def read_projection(directory: Path) -> tuple[Result, Arrays]:
+def read_projection(directory: Path) -> Projection:
     """Read `result.json` and `returns.npz` of a projection.
 
     Raises:
         UserError: a file is missing, unreadable or damaged, of another kind, or no episode of it finished.
     """
-    result, arrays = read_result(directory, "project")
+    result = read_as(ProjectionResult, directory)
     with damaged(directory):
-        projection = projection_data(result, arrays)
-    if not np.isfinite([point.own for point in projection.points]).any():
-        raise UserError(f"No episode of the projection in {directory} finished; there is nothing to draw.")
-    return result, arrays
+        return projection_data(result)
 
 
-def projection_data(result: Result, arrays: Arrays) -> Projection:
-    """Gather what is drawn from the two files' contents."""
+def projection_data(found: ProjectionResult) -> Projection:
+    """Gather what is drawn; UserError where no episode finished."""
+    result = found.result
     points = tuple(_point(one) for one in result["points"])
-    episodes = arrays["returns"].shape
+    if not np.isfinite([point.own for point in points]).any():
+        raise UserError("No episode of this projection finished; there is nothing to draw.")
+    episodes = found.arrays["returns"].shape
     if episodes[0] != len(points):
         raise ValueError(f"returns of {episodes[0]} points, but there are {len(points)}")
     runs = tuple(
@@ -143,6 +146,7 @@ def projection_data(result: Result, arrays: Arrays) -> Projection:
         if len(run.points) != len(run.steps) or not all(0 <= k < len(points) for k in run.points):
             raise ValueError(f"the run {run.name} does not fit the {len(points)} points")
     return Projection(
+        result=found,
         by=str(result["embedding"]["by"]),
         points=points,
         runs=runs,
@@ -152,9 +156,9 @@ def projection_data(result: Result, arrays: Arrays) -> Projection:
     )
 
 
-def summary_text(result: Result) -> str:
+def summary_text(projection: Projection) -> str:
     """How the picture was made, and how true it is."""
-    found = result["embedding"]
+    found = projection.result.result["embedding"]
     how = f"{METHODS[found['by']]} of the Euclidean distances between actors"
     if found["by"] == "tsne":
         how += f" (perplexity {number(found['perplexity'])}, seed {found['seed']})"

@@ -5,18 +5,16 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from figures.files import Arrays, Result
 from figures.plane.colors import COLORSCALE
-from figures.projection.data import Projection, Run, projection_data
+from figures.projection.data import Projection, Run
 from figures.style import GREY, INK, PLOTLY_FONT, number, plain, tick_words
 
 MARGINS = {"l": 58, "r": 16, "t": 44, "b": 100}
 HOVER = {"bgcolor": "white", "font": {"color": INK}, "align": "left"}
 
 
-def projection_figure(result: Result, arrays: Arrays) -> Any:
+def projection_figure(found: Projection) -> Any:
     """All runs, without a title; its height is left to the page. A click on the key hides a method's ways."""
-    found = projection_data(result, arrays)
     fig = go.Figure()
     met: set[str] = set()
     for run in found.runs:

@@ -9,13 +9,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from figures.files import Arrays, Floats, Result
+from figures.files import Floats
 from figures.labels import Box, place, text_size, wrapped
 from figures.plane.colors import color_of
 from figures.plane.key import fitted
 from figures.plane.maps import SMALL, WHITE
 from figures.plane.still import BAR, BAR_WORDS, RIGHT, TOP, Sheet, draw_bar, draw_legend
-from figures.projection.data import Projection, Run, projection_data, summary_text
+from figures.projection.data import Projection, Run, summary_text
 from figures.style import GREY, INK, counted, look, number, paper
 
 WIDTH, SIDE = 5.6 * 72, 1.95 * 72  # points: the picture, and its key at the right
@@ -28,9 +28,8 @@ REACH = 14.0  # points: farther from its marker a name says nothing
 START_MARK, END_MARK = "s", "o"
 
 
-def projection_still(result: Result, arrays: Arrays) -> Figure:
+def projection_still(found: Projection) -> Figure:
     """All runs on the map, with key, colour bar, and what the picture does not show."""
-    found = projection_data(result, arrays)
     left = 40.0 if found.labels else 8.0
     below = 31.0 if found.labels else 8.0
     width = WIDTH - left - SIDE - RIGHT
@@ -38,12 +37,12 @@ def projection_still(result: Result, arrays: Arrays) -> Figure:
     entries = _entries(found)
     body = max(height + below, ROW * 1.2 * (len(entries) + 1) + BAR + BAR_WORDS + 16)
     words = [
-        *wrapped(summary_text(result), SMALL, WIDTH - 14),
-        *wrapped(result["warning"], SMALL, WIDTH - 14),
+        *wrapped(summary_text(found), SMALL, WIDTH - 14),
+        *wrapped(found.result.result["warning"], SMALL, WIDTH - 14),
     ]
     sheet = Sheet(WIDTH, TOP + body + ROW * len(words) + 6)
     with paper():
-        sheet.title(str(result["task"]))
+        sheet.title(found.result.task)
         ax = sheet.axes(left, TOP, width, height)
         _draw_map(ax, found, width, height)
         _dress(ax, found)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from figures.report.data import Panel, Report, looks, panels, read_report, y_limits
+from figures.report.data import Comparison, Panel, read_report, report_data
 from figures.report.interactive import panel_figure, profile_figure
 from figures.report.still import paths_still, profile_still
 from figures.report.tables import (
@@ -27,6 +27,8 @@ from figures.report.tables import (
 from figures.style import embed, render, save, still
 from smac.files import write_text
 
+__all__ = ["Comparison", "draw_report", "page", "paths_still", "profile_still", "read_report", "report_data"]
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -36,36 +38,35 @@ class Shown:
     plot: Markup
 
 
-def draw_report(directory: Path) -> list[Path]:
-    """Draw a report directory: `report.html`, `.md`, `.tex`, `paths` and, with several seeds, `profile`."""
-    report = read_report(directory)
-    pictures = {"paths": paths_still(report)}
+def draw_report(found: Comparison, directory: Path) -> list[Path]:
+    """Draw into a directory: `report.html`, `.md`, `.tex`, `paths` and, with several seeds, `profile`."""
+    report = found.report
+    pictures = {"paths": paths_still(found)}
     if any(report["profiles"].values()):
-        pictures["profile"] = profile_still(report)
+        pictures["profile"] = profile_still(found)
     stills = {name: still(fig) for name, fig in pictures.items()}
     written = [path for name, fig in pictures.items() for path in save(fig, directory / name)]
     return [
-        write_text(directory / "report.html", page(report, stills)),
+        write_text(directory / "report.html", page(found, stills)),
         write_text(directory / "report.md", markdown(report)),
         write_text(directory / "report.tex", latex(report)),
         *written,
     ]
 
 
-def page(report: Report, stills: dict[str, str]) -> str:
+def page(found: Comparison, stills: dict[str, str]) -> str:
     """The page, self-contained."""
-    look = looks(report)
-    groups = [(method, panels(report, method)) for method in report["methods"]]
-    limits = y_limits([panel for _, group in groups for panel in group])
+    report, limits = found.report, found.limits
     shown = [
         (
             method,
             [
-                Shown(panel, embed(panel_figure(panel, look[method["name"]], limits), f"path-{i}-{k}"))
-                for k, panel in enumerate(group)
+                Shown(panel, embed(panel_figure(panel, found.looks[name], limits), f"path-{i}-{k}"))
+                for k, panel in enumerate(found.panels[name])
             ],
         )
-        for i, (method, group) in enumerate(groups)
+        for i, method in enumerate(report["methods"])
+        for name in [method["name"]]
     ]
     others = [(pair, other) for pair in report["pairs"] for other in pair["beside"]]
     return render(
@@ -80,11 +81,11 @@ def page(report: Report, stills: dict[str, str]) -> str:
         comparison_rows=comparison_rows(report),
         unit=unit_text(report),
         shown=shown,
-        single=all(len(group) == 1 for _, group in groups),
+        single=found.single,
         others=others,
         other_columns=OTHER_COLUMNS,
         other_rows=other_rows(report),
         commands=list(dict.fromkeys([*(pair["command"] for pair in report["pairs"]), report["command"]])),
-        profile=embed(profile_figure(report), "profile") if "profile" in stills else None,
+        profile=embed(profile_figure(found), "profile") if "profile" in stills else None,
         stills=stills,
     )

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from figures.style import Look, look, monotone_words, number
+from figures.files import damaged, floats, read_as
+from figures.style import Look, interval_text, look, monotone_words
+from landscape.results import ReportResult
 from landscape.statistics import falls
 from landscape.study.pairs import bounded, falls_in
-from smac.errors import UserError
-from smac.files import read_json
 
 Report = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -51,13 +51,40 @@ class Panel:
         return [int(np.argmin(np.abs(self.alphas - end))) for end in (0, 1)]
 
 
-def read_report(directory: Path) -> Report:
+@dataclass(frozen=True)
+class Comparison:
+    """What pictures and pages show of a report."""
+
+    report: Report
+    """The contents of `report.json`."""
+    looks: dict[str, Look]
+    """The line of every method, by name."""
+    panels: dict[str, list[Panel]]
+    """By name of the method: the mean path over seeds, where there is one, and then that of every seed."""
+
+    @property
+    def single(self) -> bool:
+        """Whether every method has one seed."""
+        return all(len(group) == 1 for group in self.panels.values())
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Of the returns in all panels."""
+        return y_limits([panel for group in self.panels.values() for panel in group])
+
+
+def read_report(directory: Path) -> Comparison:
     """The contents of `report.json`; UserError if it is missing, damaged, or of another kind."""
-    path = directory / "report.json"
-    report = read_json(path)
-    if not isinstance(report, dict) or report.get("kind") != "report":
-        raise UserError(f"{path} is not the result of `landscape report`")
-    return report
+    result = read_as(ReportResult, directory)
+    with damaged(directory):
+        return report_data(result)
+
+
+def report_data(result: ReportResult) -> Comparison:
+    """Gather what is drawn."""
+    report = dict(result.result)
+    panels = {method["name"]: panels_of(report, method) for method in report["methods"]}
+    return Comparison(report, looks(report), panels)
 
 
 def looks(report: Report) -> dict[str, Look]:
@@ -71,7 +98,7 @@ def looks(report: Report) -> dict[str, Look]:
     return found
 
 
-def panels(report: Report, method: Report) -> list[Panel]:
+def panels_of(report: Report, method: Report) -> list[Panel]:
     """The mean path over seeds, where there is one, and then the path of every seed."""
     pairs = [pair for pair in report["pairs"] if pair["method"] == method["name"]]
     delta = report["margin"]["delta"]
@@ -79,8 +106,8 @@ def panels(report: Report, method: Report) -> list[Panel]:
     path = method["path"]
     if path is None:
         return found
-    alphas, means = _floats(path["alphas"]), _floats(path["means"])
-    lower, upper = _floats(path["band"]).T
+    alphas, means = floats(path["alphas"]), floats(path["means"])
+    lower, upper = floats(path["band"]).T
     bounded = bool(np.isfinite(lower).any())
     note = f"band over {path['seeds']} seeds" if bounded else f"{path['seeds']} seeds: no band over seeds"
     inner = [(one.alphas >= 0) & (one.alphas <= 1) for one in found]
@@ -103,8 +130,8 @@ def panels(report: Report, method: Report) -> list[Panel]:
 
 
 def _seed_panel(pair: Report, delta: float) -> Panel:
-    alphas, means = _floats(pair["alphas"]), _floats(pair["means"])
-    lower, upper = _floats(pair["band"]).T
+    alphas, means = floats(pair["alphas"]), floats(pair["means"])
+    lower, upper = floats(pair["band"]).T
     episodes = pair["episodes"]
     fewest, most = min(episodes), max(episodes)
     played = f"{most} episodes" if fewest == most else f"{fewest} to {most} episodes"
@@ -157,19 +184,3 @@ def y_limits(many: Sequence[Panel]) -> tuple[float, float]:
     values = np.concatenate([*bands, *(curve[np.isfinite(curve)] for curve in curves)])
     room = float(np.ptp(values)) or 1.0
     return float(values.min()) - 0.28 * room, float(values.max()) + 0.05 * room
-
-
-def interval_text(interval: Report | None, seeds: int | None = None) -> str:
-    """`85.1 [62, 110]`, an infinite bound as ∞; without bounds `85.1 (n = 3: no interval)`, n being seeds."""
-    if interval is None:
-        return "–"
-    low, high = interval["lower"], interval["upper"]
-    if low is None and high is None:
-        return number(interval["estimate"]) + ("" if seeds is None else f" (n = {seeds}: no interval)")
-    upper = "∞" if high is None else number(high)
-    return f"{number(interval['estimate'])} [{number(low)}, {upper}]"
-
-
-def _floats(values: Any) -> Floats:
-    """Numbers from JSON, where an unknown value is null."""
-    return np.array(values, dtype=np.float64)

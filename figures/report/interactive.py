@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from figures.report.data import Floats, Panel, Report, looks
+from figures.report.data import Comparison, Floats, Panel, Report
 from figures.report.still import profile_label
 from figures.style import GREY, INK, PLOTLY_FONT, Look, plain, tint, y_title
 
@@ -45,9 +45,10 @@ def panel_figure(panel: Panel, look: Look, limits: tuple[float, float]) -> Any:
     return fig
 
 
-def profile_figure(report: Report) -> Any:
+def profile_figure(found: Comparison) -> Any:
     """Performance profiles of V and DD side by side."""
-    profiles, look = report["profiles"], looks(report)
+    report, look = found.report, found.looks
+    profiles = report["profiles"]
     fig = make_subplots(rows=1, cols=len(profiles), shared_yaxes=True, horizontal_spacing=0.06)
     for col, (name, of) in enumerate(profiles.items(), start=1):
         for method, profile in of.items():

@@ -6,20 +6,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.report.data import Panel, Report, looks, panels, y_limits
+from figures.report.data import Comparison, Panel, Report
 from figures.style import GREY, INK, VERDICT_COLORS, Look, paper
 
 MOST_COLUMNS = 6
 DEPTH_NAMES = {"V": "valley depth V", "DD": "drawdown DD"}
 
 
-def paths_still(report: Report) -> Figure:
+def paths_still(found: Comparison) -> Figure:
     """Small multiples on one scale: per method the mean path, then the path of every seed."""
-    groups = [(method["name"], panels(report, method)) for method in report["methods"]]
-    single = all(len(group) == 1 for _, group in groups)
+    groups, single, look = [*found.panels.items()], found.single, found.looks
     rows = _single_row(groups) if single else _rows(groups)
     columns = max(len(row) for _, row in rows)
-    limits, look = y_limits([panel for _, group in groups for panel in group]), looks(report)
     width = 7.0 if columns > 2 else 2.9 * columns
     with paper():
         fig = Figure(
@@ -36,10 +34,10 @@ def paths_still(report: Report) -> Figure:
                 below = line + 1 < len(rows) and k < len(rows[line + 1][1])
                 ax.tick_params(labelbottom=not below)
             many[0].set_ylabel(f"{name}\nmean return" if name else "mean return", parse_math=False)
-        axes[0, 0].set_ylim(limits)
+        axes[0, 0].set_ylim(found.limits)
         axes[0, 0].set_xticks([0, 0.5, 1], ["0", "½", "1"])
         fig.supxlabel(
-            f"α from offline (0, open) to online (1, filled); shaded: {100 * report['confidence']:g} % "
+            f"α from offline (0, open) to online (1, filled); shaded: {100 * found.report['confidence']:g} % "
             "simultaneous band; dashed: lower end − margin;\nmonotone?: undecided; falls: online ends below "
             "offline by more than the margin",
             fontsize=7.5, color=GREY,
@@ -93,9 +91,9 @@ def _draw(ax: Axes, panel: Panel, look: Look, above: str) -> None:
     told.set_in_layout(False)
 
 
-def profile_still(report: Report) -> Figure:
+def profile_still(found: Comparison) -> Figure:
     """Performance profiles of V and DD: how many runs are shallower than a depth."""
-    look = looks(report)
+    report, look = found.report, found.looks
     with paper():
         fig = Figure(figsize=(6.75, 2.7), layout="constrained")
         axes = np.atleast_1d(fig.subplots(1, len(report["profiles"]), sharey=True))

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from figures.report.data import Report, interval_text, monotone_of, pair_falls
-from figures.style import monotone_words, number
+from figures.report.data import Report, monotone_of, pair_falls
+from figures.style import interval_text, monotone_words, number
 from landscape.study.pairs import falls_in
 
 Rows = list[list[str]]

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,11 @@ def landscape(
         successes=returns > -100,
     )
     return directory
+
+
+def changed(found, **changes):
+    """The result that a picture was gathered from, with other contents."""
+    return replace(found.result, result={**found.result.result, **changes})
 
 
 # --- planes -------------------------------------------------------------------------------------------------

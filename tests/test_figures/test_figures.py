@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from figures import curves, pages, style
+from figures.draw import draw
 from figures.line import data as files
-from figures.line import draw_line
 from figures.line.interactive import line_figure
 from figures.line.still import draw_on, line_axes
+from figures.style import interval_text
 from smac.errors import UserError
 from smac.files import write_text
 
@@ -51,7 +52,7 @@ def draw_for_paper(directory: Path) -> Figure:
     """The matplotlib landscape, drawn once so that every text is laid out."""
     with style.paper():
         fig = Figure(layout="constrained")
-        draw_on(*line_axes(fig), *files.read_line(directory))
+        draw_on(*line_axes(fig), files.read_line(directory))
         fig.draw_without_rendering()
     return fig
 
@@ -73,53 +74,52 @@ def assert_self_contained(page: str) -> None:
 
 
 def test_line_traces_are_the_files_arrays(tmp_path):
-    result, arrays = files.read_line(landscape(tmp_path / "land"))
-    figure = line_figure(result, arrays)
+    line = files.read_line(landscape(tmp_path / "land"))
+    figure = line_figure(line)
     mean, band = trace(figure, "mean"), trace(figure, "band")
-    np.testing.assert_array_equal(mean.x, arrays["alphas"])
-    np.testing.assert_array_equal(mean.y, result["analysis"]["means"])
+    np.testing.assert_array_equal(mean.x, line.result.arrays["alphas"])
+    np.testing.assert_array_equal(mean.y, line.means)
     assert max(mean.y) < 0
-    lower, upper = np.array(result["analysis"]["band"]).T
+    lower, upper = line.result.band.T
     np.testing.assert_array_equal(band.y[:-1], [*upper, *lower[::-1]])
     np.testing.assert_array_equal(mean.customdata[:, :2], np.column_stack([lower, upper]))
-    np.testing.assert_array_equal(trace(figure, "success").y, arrays["successes"].mean(axis=1))
+    np.testing.assert_array_equal(trace(figure, "success").y, line.result.arrays["successes"].mean(axis=1))
 
 
 def test_line_marks_both_checkpoints(tmp_path):
-    result, arrays = files.read_line(landscape(tmp_path / "land"))
-    ends = trace(line_figure(result, arrays), "checkpoints")
-    means = result["analysis"]["means"]
+    line = files.read_line(landscape(tmp_path / "land"))
+    ends = trace(line_figure(line), "checkpoints")
+    means = line.means
     assert list(ends.x) == [0, 1]
     assert list(ends.y) == [means[0], means[-1]]
     assert list(ends.text) == ["offline Cal-QL", "online SAC"]
 
 
 def test_line_level_and_depth(tmp_path):
-    result, arrays = files.read_line(landscape(tmp_path / "land"))
-    data = files.line_data(result, arrays)
-    means = result["analysis"]["means"]
-    assert data.level == min(means[0], means[-1]) - 9
-    assert data.alphas[data.bottom] == 0.5
-    (level,) = [shape for shape in line_figure(result, arrays).layout.shapes if shape.type == "line"]
-    assert level.y0 == level.y1 == data.level
-    xs, ys = files.depth_path(data)
-    assert ys[1] - ys[2] == pytest.approx(result["analysis"]["V"]["estimate"])
+    line = files.read_line(landscape(tmp_path / "land"))
+    means = line.means
+    assert line.level == min(means[0], means[-1]) - 9
+    assert line.alphas[line.bottom] == 0.5
+    (level,) = [shape for shape in line_figure(line).layout.shapes if shape.type == "line"]
+    assert level.y0 == level.y1 == line.level
+    xs, ys = files.depth_path(line)
+    assert ys[1] - ys[2] == pytest.approx(line.result.depth.estimate)
     assert xs[-1] == 0.5
 
 
 def test_line_failed_points_stay_gaps_and_are_marked(tmp_path):
     directory = landscape(tmp_path / "land", failed=True)
-    result, arrays = files.read_line(directory)
-    figure = line_figure(result, arrays)
+    line = files.read_line(directory)
+    figure = line_figure(line)
     failed = trace(figure, "failed")
     np.testing.assert_array_equal(failed.x, ALPHAS[[3, 7]])
     assert list(failed.text) == ["2 of 8 episodes failed", "8 of 8 episodes failed"]
     assert np.isnan(trace(figure, "mean").y[7])
     success = trace(figure, "success").y
-    assert success[3] == arrays["successes"][3, 2:].mean()
+    assert success[3] == line.result.arrays["successes"][3, 2:].mean()
     assert np.isnan(success[7])
     assert trace(figure, "band").y.count(None) == 3  # three stretches of known points, each closed
-    assert all(np.isfinite(files.y_range(files.line_data(result, arrays))))
+    assert all(np.isfinite(files.y_range(line)))
     fig = draw_for_paper(directory)
     (mean,) = [one for one in fig.axes[0].lines if len(one.get_xdata()) == len(ALPHAS)]
     assert np.isnan(mean.get_ydata()[7])
@@ -129,7 +129,7 @@ def test_line_failed_points_stay_gaps_and_are_marked(tmp_path):
 
 def test_line_files(tmp_path):
     directory = landscape(tmp_path / "land")
-    png, pdf, page = draw_line(directory)
+    png, pdf, page = draw(directory)
     assert [path.name for path in (png, pdf, page)] == ["plot.png", "plot.pdf", "plot.html"]
     assert not list(directory.glob(".*")), "a temporary file was left behind"
 
@@ -151,10 +151,10 @@ def test_line_files(tmp_path):
 
 def test_hostile_names_are_text_everywhere(tmp_path):
     directory = landscape(tmp_path / "land", algorithm=HOSTILE)
-    draw_line(directory)  # `$a_1$` is not set as a formula
+    draw(directory)  # `$a_1$` is not set as a formula
     page = (directory / "plot.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
-    ends = trace(line_figure(*files.read_line(directory)), "checkpoints")
+    ends = trace(line_figure(files.read_line(directory)), "checkpoints")
     assert "&lt;script&gt;" in ends.text[0]
 
 
@@ -165,8 +165,9 @@ def test_unbounded_interval_and_missing_band(tmp_path):
     result["analysis"]["band"] = [[None, None]] * len(ALPHAS)
     (directory / "result.json").write_text(json.dumps(result))
     draw_for_paper(directory)
-    assert list(trace(line_figure(*files.read_line(directory)), "band").x) == [None]
-    assert files.depth_text(result).endswith(", ∞]")
+    line = files.read_line(directory)
+    assert list(trace(line_figure(line), "band").x) == [None]
+    assert files.depth_text(line.result).endswith(", ∞]")
 
 
 @pytest.mark.parametrize("name", ["result.json", "returns.npz"])
@@ -188,7 +189,7 @@ def test_torn_returns_are_told(tmp_path, kept):
 def test_other_results_are_refused(tmp_path):
     directory = landscape(tmp_path / "land")
     (directory / "result.json").write_text('{"kind": "plane"}')
-    with pytest.raises(UserError, match="of kind 'plane', not 'interpolate' or"):
+    with pytest.raises(UserError, match="of `landscape plane`, which cannot be drawn here"):
         files.read_line(directory)
 
 
@@ -272,8 +273,8 @@ def test_demo_page(tmp_path):
     assert "From offline to online, SMAC stays connected and Cal-QL crosses a valley" in page
     cells = re.findall(r"<td>(\d\.\d\d)</td>", page)
     assert cells == ["0.80", "0.80", "0.20", "0.20", "0.60", "0.60", "0.90", "0.90"]
-    result, _ = files.read_line(methods[1].landscape_dir)
-    assert page.count(files.interval_text(result["analysis"]["V"])) == 2  # V and DD, which are equal here
+    line = files.read_line(methods[1].landscape_dir)
+    assert page.count(interval_text(line.result.analysis["V"])) == 2  # V and DD, which are equal here
     assert "smac demo &lt;fast&gt;" in page
     assert "landscape interpolate smac &amp; co" in page
     assert "3 min 12 s" in page
@@ -286,10 +287,9 @@ def test_landscapes_on_a_page_share_their_scale(tmp_path):
         files.read_line(landscape(tmp_path / verdict, verdict=verdict)) for verdict in ("connected", "valley")
     ]
     low, high = files.common_range(lines)
-    for result, arrays in lines:
-        data = files.line_data(result, arrays)
-        assert low < data.lower.min()
-        assert high > data.upper.max()
+    for line in lines:
+        assert low < line.lower.min()
+        assert high > line.upper.max()
 
 
 # --- style --------------------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from matplotlib.colors import to_hex
 
 from figures.draw import draw
 from figures.plane.colors import color_of
-from figures.projection import draw_projection, projection_figure, projection_still, read_projection
-from figures.projection.data import projection_data
+from figures.projection import projection_figure, projection_still, read_projection
 from figures.projection.interactive import run_rows
 from figures.projection.still import ARROW, _arrows
 from smac.errors import UserError
@@ -25,11 +24,11 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def picture(files):
-    return drawn(projection_still(*files))
+    return drawn(projection_still(files))
 
 
 def test_every_point_is_at_its_place_in_the_colour_of_its_own_return(files, picture):
-    found = projection_data(*files)
+    found = files
     for point in found.points:
         seen = picture.axes[0].findobj(lambda artist, name=point.name: artist.get_gid() == name)
         assert seen, point.name
@@ -41,7 +40,7 @@ def test_every_point_is_at_its_place_in_the_colour_of_its_own_return(files, pict
 
 
 def test_runs_lead_from_offline_to_online_in_the_order_of_steps(files, picture):
-    result, _ = files
+    result = files.result.result
     for run in result["runs"]:
         (line,) = picture.axes[0].findobj(lambda artist, name=run["name"]: artist.get_gid() == name)
         own = [result["points"][k] for k in run["points"]]
@@ -61,7 +60,7 @@ def test_arrows_point_the_way_of_time():
 
 def test_methods_have_their_colours_and_one_entry_each(tmp_path):
     files = read_projection(projection_result(tmp_path / "a", seeds=3))
-    found = projection_data(*files)
+    found = files
     assert len(found.runs) == 9
     assert (
         found.looks["SMAC → SAC"].color
@@ -69,9 +68,9 @@ def test_methods_have_their_colours_and_one_entry_each(tmp_path):
         != found.looks["IQL → SAC"].color
     )
     assert found.looks["SMAC → SAC"].dashes != found.looks["SMAC → TD3+BC"].dashes
-    shown = [one.name for one in projection_figure(*files).data if one.showlegend]
+    shown = [one.name for one in projection_figure(files).data if one.showlegend]
     assert shown == ["SMAC → SAC (3 runs)", "SMAC → TD3+BC (3 runs)", "IQL → SAC (3 runs)"]
-    legend = [t.get_text() for axes in drawn(projection_still(*files)).axes if axes.get_legend()
+    legend = [t.get_text() for axes in drawn(projection_still(files)).axes if axes.get_legend()
               for t in axes.get_legend().get_texts()]  # fmt: skip
     assert legend[:3] == shown
     assert legend[-1] == "no episode finished"
@@ -82,7 +81,7 @@ def test_the_same_pair_of_another_directory_has_another_colour(tmp_path):
     result = json.loads((folder / "result.json").read_text())
     result["runs"][1] |= {"online": "sac", "group": "SMAC → SAC (b)"}
     (folder / "result.json").write_text(json.dumps(result))
-    looks = projection_data(*read_projection(folder)).looks
+    looks = read_projection(folder).looks
     assert looks["SMAC → SAC"].color != looks["SMAC → SAC (b)"].color
     assert looks["SMAC → SAC"].dashes == looks["SMAC → SAC (b)"].dashes
 
@@ -90,13 +89,13 @@ def test_the_same_pair_of_another_directory_has_another_colour(tmp_path):
 @pytest.mark.parametrize("by", ["tsne", "pca", "mds"])
 def test_scales_are_equal_and_ticks_are_there_where_they_mean_something(tmp_path, by):
     files = read_projection(projection_result(tmp_path / "a", by))
-    ax = drawn(projection_still(*files)).axes[0]
+    ax = drawn(projection_still(files)).axes[0]
     box = ax.get_window_extent()
     across, up = box.width / np.ptp(ax.get_xlim()), box.height / np.ptp(ax.get_ylim())
     assert across == pytest.approx(up, rel=1e-3)
     assert bool(len(ax.get_xticks())) == (by != "tsne")
     assert ax.get_xlabel() == {"tsne": "", "pca": "component 1 (71 %)", "mds": "distance between actors"}[by]
-    for one in projection_data(*files).points:
+    for one in files.points:
         assert ax.get_xlim()[0] < one.x < ax.get_xlim()[1]
         assert ax.get_ylim()[0] < one.y < ax.get_ylim()[1]
 
@@ -112,15 +111,15 @@ def test_the_picture_says_how_true_it_is_and_what_it_does_not_show(picture):
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_crowded_stills_are_legible(tmp_path, seeds):
     files = read_projection(projection_result(tmp_path / "a", "mds", pairs=MANY, seeds=seeds))
-    assert_legible(drawn(projection_still(*files)))
+    assert_legible(drawn(projection_still(files)))
 
 
 def test_hover_texts_and_the_table(files):
-    fig = projection_figure(*files)
+    fig = projection_figure(files)
     starts = trace(fig, "start: offline")
     assert "return −100 [−105, −95]<br>success 25 %<br>of 2 runs: SMAC → SAC, SMAC → TD3+BC" in starts.text[0]
     assert list(trace(fig, "end: online").marker.symbol) == ["circle", "circle", "x"]
-    rows = run_rows(projection_data(*files))
+    rows = run_rows(files)
     assert rows[0]["start"] == "−100 [−105, −95]"
     assert rows[0]["worst"] == "−116 [−121, −111], step 80"
     assert (rows[2]["end"], rows[2]["checkpoints"]) == ("–", "9")
@@ -128,7 +127,7 @@ def test_hover_texts_and_the_table(files):
 
 def test_files_and_page(tmp_path):
     folder = projection_result(tmp_path / "a", sentence=HOSTILE, task=HOSTILE, warning=HOSTILE)
-    names = [path.name for path in draw_projection(folder)]
+    names = [path.name for path in draw(folder)]
     assert names == ["plot.png", "plot.pdf", "plot.html"]
     page = (folder / "plot.html").read_text()
     assert "<script>alert" not in page
@@ -143,7 +142,7 @@ def test_damaged_files_and_nothing_to_draw_are_told(tmp_path):
     for change, message in (
         ({"points": result["points"][:-1]}, "damaged"),
         ({"embedding": {}}, "lack 'by'"),
-        ({"kind": "plane"}, "of kind 'plane'"),
+        ({"kind": "plane"}, "lack 'plane'"),
         (
             {"points": [p | {"measured": dict.fromkeys(p["measured"])} for p in result["points"]]},
             "No episode",
@@ -151,4 +150,4 @@ def test_damaged_files_and_nothing_to_draw_are_told(tmp_path):
     ):
         (folder / "result.json").write_text(json.dumps(result | change))
         with pytest.raises(UserError, match=message):
-            draw_projection(folder)
+            draw(folder)

@@ -15,7 +15,7 @@ from torch import nn
 import landscape
 import smac
 from analysis_cli import landscape as command
-from figures.line import draw_line
+from figures.draw import draw
 from landscape import study
 from landscape.study.complete import STATISTICS
 from smac.checkpoint import save_checkpoint
@@ -149,7 +149,7 @@ def test_a_statistic_that_a_file_lacks_is_that_of_its_episodes(line, tmp_path, l
     again = landscape.load(tmp_path / "old")
     assert set(again.recomputed) == set(lost)
     assert again.analysis == line.analysis
-    assert len(draw_line(tmp_path / "old")) == 3
+    assert len(draw(tmp_path / "old")) == 3
     found = landscape.report(tmp_path / "old")
     assert found.result["pairs"][0]["V"] == line.analysis["V"]
 
