@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, fields, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -18,18 +18,18 @@ from torch import nn
 from landscape import study
 from landscape.evaluate import Evaluation, Progress
 from landscape.fields import FieldOptions
+from landscape.gathering import gather
 from landscape.results import (
     LandscapeResult,
     PathResult,
     PlaneResult,
     ProjectionResult,
     ReportResult,
-    as_pair,
     report_result,
     result_of,
 )
 from landscape.statistics import Adaptive
-from landscape.study.pairs import Found, Line, Missing, look_up
+from landscape.study.pairs import Line
 from landscape.study.report import report as compare_pairs
 from landscape.study.runs import Source
 from smac.api import Place, call, check_names, held
@@ -215,6 +215,8 @@ def report(
     margin: float | None = None,
     confidence: float = 0.95,
     adaptive: Adaptive | bool = False,
+    out: Place | None = None,
+    command: str | None = None,
     progress: Progress | None = None,
     **playing: Any,
 ) -> ReportResult:
@@ -222,53 +224,27 @@ def report(
 
     `methods` are named runs, results (`landscape.interpolate`) and their directories, one or many; without
     names a method is called by its algorithms. Runs of `smac.finetune` are interpolated first, seed by seed,
-    with `points` and the options of playing; the report's `save` writes these lines, too.
+    with `points` and the options of playing; the report's `save` writes these lines, too. With `out` all of
+    it is written there as it comes, and lines that are there are read instead of played. `command` is what
+    the files say they were made by, if not by this call.
     """
     given = methods if isinstance(methods, Mapping) else {"": methods}
     named = {name: members(of) for name, of in given.items()}
     seed = evaluation(None, playing).seed
     asked: dict[str, Any] = {"points": points, "margin": margin, "confidence": confidence}
     asked |= {"adaptive": adaptive, **playing}
-    gathered = Gathered(lambda line: interpolate(line.start, line.end, progress=progress, **asked))
-    for method, ones in named.items():
-        for one in ones:
-            gathered.add(one, method)
-    found = gathered.found
-    compared = compare_pairs(found.pairs, beside=found.beside, missing=found.missing, seed=seed)
+
+    def play(line: Line) -> PathResult:
+        found = interpolate(line.start, line.end, progress=progress, **asked)
+        return found if command is None else replace(found, result={**found.result, "command": command})
+
+    gathered = gather(named, play, None if out is None else Path(out))
+    compared = compare_pairs(gathered.pairs, beside=gathered.beside, missing=gathered.missing, seed=seed)
     told = named if isinstance(methods, Mapping) else named[""]
-    return report_result(compared, written(report, told, **asked), gathered.lines)
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """What a report is made of: pairs on disk, pairs handed over, and pairs played for it."""
-
-    play: Callable[[Line], PathResult]
-    found: Found = field(default_factory=Found)
-    lines: dict[str, PathResult] = field(default_factory=dict)
-    """Those that are not on disk, by the folder that `save` will give them."""
-
-    def add(self, one: Place | PathResult, method: str) -> None:
-        """A result, its directory, or a run, whose seeds are played; what failed is told, not dropped."""
-        if isinstance(one, PathResult):
-            self._keep(one, f"line-{len(self.lines) + 1}", method)
-            return
-        there = look_up([Path(one)])
-        self.found.pairs += [replace(pair, named=method) for pair in there.pairs]
-        self.found.beside += there.beside
-        self.found.missing += there.missing
-        for line in there.lines:
-            try:
-                self._keep(self.play(line), f"{line.run.name}-seed-{line.seed}", method)
-            except study.Incomplete:
-                raise
-            except UserError as error:
-                self.found.missing.append(Missing(str(line.run / f"seed-{line.seed}"), str(error)))
-
-    def _keep(self, line: PathResult, name: str, method: str) -> None:
-        own = name if name not in self.lines else f"{name}-{len(self.lines) + 1}"
-        self.lines[own] = line
-        self.found.pairs.append(as_pair(line, Path("pairs") / own, method))
+    found = report_result(compared, command or written(report, told, **asked), gathered.lines)
+    if out is not None:
+        found.write(Path(out))
+    return found
 
 
 # ---- what these are made of --------------------------------------------------------------------------------

@@ -80,8 +80,12 @@ class LandscapeResult(ABC):
     def save(self, directory: Place) -> list[Path]:
         """Write `result.json`, `returns.npz` and the pictures into a new directory, as the command does."""
         out = new_directory(Path(directory))
-        write_files(out, self.result, self.arrays)
+        self.write(out)
         return [out / "result.json", out / "returns.npz", *drawn_by("figures.draw:draw")(out)]
+
+    def write(self, directory: Path) -> None:
+        """Write `returns.npz` and `result.json`, and no pictures."""
+        write_files(directory, self.result, self.arrays)
 
     @abstractmethod
     def numbers(self) -> dict[str, dict[str, Any]]:
@@ -325,9 +329,14 @@ class ReportResult(LandscapeResult):
     def save(self, directory: Place) -> list[Path]:
         """Write `report.json`, the page, the tables, the pictures, and the lines that were played."""
         out = new_directory(Path(directory))
+        self.write(out)
+        return [out / "report.json", *drawn_by("figures.draw:draw")(out)]
+
+    def write(self, directory: Path) -> None:
+        """Write `report.json`, and the lines that were played with their pictures."""
         for name, line in self.lines.items():
-            line.save(out / "pairs" / name)
-        return [write_json(out / "report.json", self.result), *drawn_by("figures.draw:draw")(out)]
+            line.save(directory / "pairs" / name)
+        write_json(directory / "report.json", self.result)
 
     def _repr_html_(self) -> str:
         return drawn_by("figures.notebook:card")(self.sentence, self.plot(), self.numbers())

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from figures.report.data import Report, monotone_of, pair_falls
 from figures.style import interval_text, monotone_words, number
@@ -17,7 +18,7 @@ LATEX = {
 }  # fmt: skip
 
 
-def depth_unit(report: Report) -> str:
+def depth_unit(report: Mapping[str, Any]) -> str:
     """What the depths of the method table are in: `iqm_relative`, or `iqm` where there is no scale."""
     return "iqm_relative" if report["unit"] != "return" else "iqm"
 
@@ -30,7 +31,7 @@ VERDICTS = ("connected", "valley", "undecided")
 MONOTONES = ("monotone", "not monotone", "undecided")
 
 
-def method_rows(report: Report) -> Rows:
+def method_rows(report: Mapping[str, Any]) -> Rows:
     """A row per method; nothing of the method where there is one seed."""
     return [
         [
@@ -49,7 +50,7 @@ def _counted(counts: Mapping[str, int], names: Sequence[str]) -> str:
     return ", ".join(f"{counts[name]} {name}" for name in names if counts.get(name))
 
 
-def _over_seeds(report: Report, method: Report) -> list[str]:
+def _over_seeds(report: Mapping[str, Any], method: Report) -> list[str]:
     """IQM of V, of DD, and the verdicts on the mean path."""
     iqm, path = method[depth_unit(report)], method["path"]
     mean = "–"

@@ -102,11 +102,11 @@ def test_a_study_that_ended_without_its_pictures_draws_them(finetuned, tmp_path,
     assert "finished result" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("place", ["draw_line", "draw_report"])
+@pytest.mark.parametrize("place", ["figures.draw.draw", "analysis_cli.studies.report.draw"])
 def test_a_report_that_ended_without_pictures_draws_them(finetuned, tmp_path, monkeypatch, place):
     out, line = tmp_path / "r", "report --points 3 --episodes 2"
     with monkeypatch.context() as patch:
-        failing(patch, f"analysis_cli.studies.report.{place}")
+        failing(patch, place)
         assert run(landscape, line, finetuned, "--out", out) == 2
     assert run(landscape, line, finetuned, "--out", out) == 0
     for name in ("plot.png", "plot.pdf", "plot.html"):

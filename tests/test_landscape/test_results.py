@@ -238,6 +238,18 @@ def test_report_is_that_of_the_command(tuned, tmp_path):
     assert names[0] == names[1] == {f"pairs/sac-seed-{k}/returns.npz" for k in (0, 1)}
 
 
+def test_a_report_with_a_directory_is_written_there_and_goes_on(tuned, tmp_path, monkeypatch):
+    found = landscape.report(tuned.directory, points=3, episodes=2, out=tmp_path, command="made by hand")
+    assert landscape.load(tmp_path).result == found.result
+    lines = [tmp_path / "pairs" / f"sac-seed-{k}" for k in (0, 1)]
+    assert {landscape.load(line).result["command"] for line in lines} == {"made by hand"}
+    monkeypatch.setattr("landscape.api.interpolate", lambda *_, **__: pytest.fail("was played before"))
+    again = landscape.report(tuned.directory, points=3, episodes=2, out=tmp_path, command="made by hand")
+    assert again.result == found.result
+    with pytest.raises(UserError, match="is named 2 times"):
+        landscape.report([tuned.directory, tuned.directory])
+
+
 def test_methods_have_the_names_that_they_are_given(tuned, line, tmp_path):
     line.save(tmp_path / "kept")
     other = tuned.seed(1)
