@@ -23,6 +23,7 @@ from smac.errors import UserError
 from smac.files import default_directory, new_directory, read_json, write_json, write_text
 from smac.locks import only_writer
 from smac.provenance import versions
+from smac.tables import markdown_table
 from smac.tasks import get_task
 from smac.training.comparison import (
     DIP,
@@ -343,8 +344,7 @@ def monotone_text(found: Mapping[str, Any]) -> str:
 
 
 def markdown(title: str, columns: list[str], rows: Rows) -> str:
-    lines = [["", *columns], ["---"] * (1 + len(columns)), *rows]
-    return f"## {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return f"## {title}\n\n{markdown_table(['', *columns], rows)}\n"
 
 
 def _names(text: str) -> list[str]:

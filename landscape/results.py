@@ -19,8 +19,9 @@ import numpy as np
 from landscape.statistics import Interval
 from landscape.study.common import Study, write_files
 from landscape.study.complete import PATHS, read_files
-from landscape.study.pairs import Pair, bounded, falls_in, label, pair_of
+from landscape.study.pairs import Pair, bounded, falls_in, pair_of
 from landscape.study.report import ConnectivityReport
+from smac.agents import method_label
 from smac.api import Place, drawn_by, frame
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json
@@ -389,7 +390,7 @@ def as_pair(line: PathResult, place: Path, method: str) -> Pair:
 
 
 def _name(end: Mapping[str, Any]) -> str:
-    return f"{end['moment']} {label(end['algorithm'])}"
+    return f"{end['moment']} {method_label(end['algorithm'])}"
 
 
 def _text(one: Interval) -> str:

@@ -85,3 +85,38 @@ def test_figures_draw_and_hold_no_commands():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not command.search(node.value), f"{file}:{node.lineno} holds a command"
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def needed(file: Path, modules: set[str]) -> set[str]:
+    """Modules of ours that a file imports when it is imported itself: not in functions, not for types alone."""
+    found: set[str] = set()
+
+    def visit(nodes: list[ast.stmt]) -> None:
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                found.update(name if name in modules else node.module for name in names)
+            elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                visit(node.orelse)
+            elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                visit([*getattr(node, "body", []), *getattr(node, "orelse", [])])
+
+    visit(ast.parse(file.read_text()).body)
+    return (found & modules) - {module_of(file)}
+
+
+@pytest.mark.parametrize("package", ["landscape", "figures", "analysis_cli"])
+def test_modules_do_not_import_each_other_in_circles(package):
+    files = {module_of(file): file for file in (ROOT / package).rglob("*.py")}
+    assert len(files) > 10
+    left = {name: needed(file, set(files)) for name, file in files.items()}
+    while free := {name for name, needs in left.items() if not needs & left.keys()}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert not left, f"these import each other, or what does: {', '.join(sorted(left))}"

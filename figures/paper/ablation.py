@@ -14,6 +14,7 @@ from figures.paper.dips import DIP_WORDS, NO_DROP, dip_name, number
 from figures.paper.transfer import interval
 from figures.style import INK, look, paper, save
 from smac.files import read_json, write_json, write_text
+from smac.tables import markdown_table
 
 
 def folder_of(benchmark: Benchmark, variant: str) -> str:
@@ -43,10 +44,9 @@ def draw(root: Path, preset: Reproduction) -> list[Path]:
             fig = _scatter(rows, kappas, DIP_WORDS[kind])
             written += save(fig, out / benchmark.label)
             plt.close(fig)
-        lines = [f"| SMAC | offline success | {DIP_WORDS[kind]} | regret |", "| --- | --- | --- | --- |"]
-        for variant, row in rows.items():
-            cells = [interval(row[name]) for name in ("offline success", "dip", "regret")]
-            lines.append(f"| {variant} | {' | '.join(cells)} |")
+        columns = ("SMAC", "offline success", DIP_WORDS[kind], "regret")
+        shown = ("offline success", "dip", "regret")
+        cells = [[variant, *(interval(row[name]) for name in shown)] for variant, row in rows.items()]
         about = {
             "preset": preset.name,
             "task": benchmark.task,
@@ -56,7 +56,7 @@ def draw(root: Path, preset: Reproduction) -> list[Path]:
         }
         written += [
             write_json(out / f"{benchmark.label}.json", about),
-            write_text(out / f"{benchmark.label}.md", "\n".join(lines) + "\n"),
+            write_text(out / f"{benchmark.label}.md", markdown_table(columns, cells) + "\n"),
         ]
     return written
 

@@ -12,6 +12,7 @@ from figures.paper.dips import DIP_WORDS, dip_name, number
 from figures.paper.transfer import interval
 from figures.style import look, paper, save
 from smac.files import read_json, write_json, write_text
+from smac.tables import markdown_table
 
 
 def dataset_of(label: str, size: float) -> str:
@@ -45,13 +46,10 @@ def draw(root: Path, preset: Reproduction) -> list[Path]:
             fig = _curves(rows, DIP_WORDS[kind])
             written += save(fig, out / benchmark.label)
             plt.close(fig)
-        lines = [
-            f"| method | transitions | offline success | {DIP_WORDS[kind]} |",
-            "| --- | --- | --- | --- |",
-        ]
-        lines += [
-            f"| {look(row['method']).name} | {row['transitions']} | {interval(row['offline success'])} "
-            f"| {interval(row['dip'])} |"
+        columns = ("method", "transitions", "offline success", DIP_WORDS[kind])
+        shown = ("offline success", "dip")
+        cells = [
+            [look(row["method"]).name, str(row["transitions"]), *(interval(row[name]) for name in shown)]
             for row in rows
         ]
         about = {
@@ -63,7 +61,7 @@ def draw(root: Path, preset: Reproduction) -> list[Path]:
         }
         written += [
             write_json(out / f"{benchmark.label}.json", about),
-            write_text(out / f"{benchmark.label}.md", "\n".join(lines) + "\n"),
+            write_text(out / f"{benchmark.label}.md", markdown_table(columns, cells) + "\n"),
         ]
     return written
 

@@ -16,6 +16,7 @@ from figures.paper.tradeoff import draw_tradeoff
 from figures.paper.transfer import arrow, dip_of_mean, draw_switches, evaluations, interval
 from figures.style import INK, look, paper, save
 from smac.files import read_json, write_json, write_text
+from smac.tables import markdown_table
 from smac.training.comparison import online_numbers
 
 SHARE = 0.5
@@ -111,21 +112,22 @@ def _markdown(tasks: dict[str, Any], preset: Reproduction) -> str:
         f"in the picture full dots, hollow ones are from an empty buffer. {DIP_MEANING[kind]}. "
         "The dip of the mean is that of the mean over seeds, on the same episodes.",
         "",
-        f"| task | pair | offline success | {dip}, empty buffer | {dip} | dip of the mean "
-        "| gain, empty buffer | gain | final success | regret, empty buffer | regret |",
-        "|" + " --- |" * 11,
+    ]
+    columns = [
+        "task", "pair", "offline success", f"{dip}, empty buffer", dip, "dip of the mean",
+        "gain, empty buffer", "gain", "final success", "regret, empty buffer", "regret",
     ]  # fmt: skip
+    rows = []
     for name, task in tasks.items():
         for pair, found in task["online"].items():
             empty = task["from an empty buffer"][pair]
             before = empty["over_seeds"]
             numbers = found["over_seeds"]
-            cells = [
+            rows.append([
                 name, arrow(pair), interval(task["offline"][pair.split("-")[0]]["over_seeds"]["success"]),
                 interval(number(empty, kind)), interval(number(found, kind)),
                 f"{found['dip of the mean']:.2f}", interval(before["switch/gain"]),
                 interval(numbers["switch/gain"]), interval(numbers["final_success"]),
                 interval(before["regret/eval"]), interval(numbers["regret/eval"]),
-            ]  # fmt: skip
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            ])  # fmt: skip
+    return "\n".join([*lines, markdown_table(columns, rows)]) + "\n"

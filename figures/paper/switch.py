@@ -13,6 +13,7 @@ from figures.paper.dips import DIP_WORDS, NO_DROP, number
 from figures.paper.transfer import interval
 from figures.style import INK, look, paper, save
 from smac.files import write_json, write_text
+from smac.tables import markdown_table
 from smac.training.comparison import common_dip, online_numbers
 
 
@@ -44,17 +45,18 @@ def draw(root: Path, preset: Reproduction) -> list[Path]:
             fig = _curves(rows, preset, panels)
             written += save(fig, out / benchmark.label)
             plt.close(fig)
-        lines = [f"| method | actor's rate | {' | '.join(panels.values())} |", "| --- " * 5 + "|"]
-        for row in rows:
-            cells = " | ".join(interval(row[name]) for name in panels)
-            lines.append(f"| {look(row['method']).name} | {row['actor_lr']:g} | {cells} |")
+        columns = ["method", "actor's rate", *panels.values()]
+        cells = [
+            [look(row["method"]).name, f"{row['actor_lr']:g}", *(interval(row[name]) for name in panels)]
+            for row in rows
+        ]
         about = {
             "preset": preset.name, "task": benchmark.task, "seed": benchmark.seed, "seeds": preset.seeds,
             "rows": rows,
         }  # fmt: skip
         written += [
             write_json(out / f"{benchmark.label}.json", about),
-            write_text(out / f"{benchmark.label}.md", "\n".join(lines) + "\n"),
+            write_text(out / f"{benchmark.label}.md", markdown_table(columns, cells) + "\n"),
         ]
     return written
 

@@ -16,6 +16,7 @@ from figures.paper.tradeoff import draw_tradeoff
 from figures.style import look, paper, save
 from smac.agents import ONLINE
 from smac.files import read_json, write_json, write_text
+from smac.tables import markdown_table
 from smac.training.comparison import min_max_regret
 from smac.training.run import read_metrics
 from smac.training.summary import curve
@@ -181,17 +182,19 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Repro
         "mean curve; the gain is the last score minus that at the switch; regret is also given as a share of "
         "the way from the smallest to the largest of the task.",
         "",
-        f"| task | method | offline success | {DIP_HEADINGS[kind]} | dip of the mean | monotone "
-        "| evaluated every | recovery | gain | final success | regret | min-max |",
-        "|" + " --- |" * 12,
     ]
+    columns = [
+        "task", "method", "offline success", DIP_HEADINGS[kind], "dip of the mean", "monotone",
+        "evaluated every", "recovery", "gain", "final success", "regret", "min-max",
+    ]  # fmt: skip
+    rows = []
     for name, task in tasks.items():
         shares = min_max_regret(task["online"])
         for cell in task["online"]:
             a = cell.split("-")[0]
             numbers = task["online"][cell]["over_seeds"]
             offline = task["offline"][a]["over_seeds"]["success"]
-            cells = [
+            rows.append([
                 name, arrow(cell), interval(offline), interval(number(task["online"][cell], kind)),
                 f"{task['online'][cell]['dip of the mean']:.2f}",
                 _monotone(task["online"][cell].get("monotone")),
@@ -199,11 +202,9 @@ def _markdown(tasks: Mapping[str, Any], claims: Mapping[str, Any], preset: Repro
                 _recovery(numbers.get("switch/recovery_steps"), preset.seeds),
                 *(interval(numbers[x]) for x in ("switch/gain", "final_success", "regret/eval")),
                 f"{shares[cell]:.2f}",
-            ]  # fmt: skip
-            lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| | the paper | here |", "| --- | --- | --- |"]
-    for claim, text in PAPER.items():
-        lines.append(f"| {claim} | {text} | {_in_words(claim, claims[claim])} |")
+            ])  # fmt: skip
+    told = [[claim, text, _in_words(claim, claims[claim])] for claim, text in PAPER.items()]
+    lines += [markdown_table(columns, rows), "", markdown_table(["", "the paper", "here"], told)]
     lines += ["", *_regret_lines(regret_table(tasks))]
     return "\n".join(lines) + "\n"
 
@@ -224,13 +225,12 @@ def _regret_lines(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> lis
         "Regret, min-max normalised within each task over its pairs and averaged over tasks, lower is "
         "better; in brackets the paper's, over its six tasks.",
         "",
-        f"| offline | {' | '.join(look(b).name for b in online)} |",
-        "|" + " --- |" * (1 + len(online)),
     ]
-    for a, row in table.items():
-        cells = [_share(row.get(b), PAPER_REGRET.get(a, {}).get(b)) for b in online]
-        lines.append(f"| {look(a).name} | {' | '.join(cells)} |")
-    return lines
+    rows = [
+        [look(a).name, *(_share(row.get(b), PAPER_REGRET.get(a, {}).get(b)) for b in online)]
+        for a, row in table.items()
+    ]
+    return [*lines, *markdown_table(["offline", *(look(b).name for b in online)], rows).split("\n")]
 
 
 def _share(here: Mapping[str, float] | None, paper: float | None) -> str:

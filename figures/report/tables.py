@@ -7,6 +7,7 @@ from typing import Any
 from figures.report.data import Report, monotone_of, pair_falls
 from figures.style import interval_text, monotone_words, number
 from landscape.study.pairs import falls_in
+from smac.tables import markdown_table
 
 Rows = list[list[str]]
 
@@ -181,8 +182,7 @@ def markdown(report: Report) -> str:
 
 
 def _markdown_table(columns: Sequence[str], rows: Rows) -> str:
-    lines = [columns, ["---"] * len(columns), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_table(columns, [[cell.replace("|", r"\|") for cell in row] for row in rows])
 
 
 def latex(report: Report) -> str:

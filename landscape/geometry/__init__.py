@@ -3,7 +3,7 @@
 NumPy and SciPy only, and scikit-learn to embed.
 
 Networks are mappings from tensor name to array or, through a `Layout`, float64 vectors [d]. Orientation
-everywhere: *from* is 0 and *to* is 1. Section numbers are those of the project's landscape definition.
+everywhere: *from* is 0 and *to* is 1. Section numbers are those of docs/landscape.md.
 """
 
 from landscape.geometry.alignment import Alignment, align, function_change, transform_units
@@ -43,7 +43,6 @@ from landscape.geometry.planes import (
     plane_on_axes,
     plane_through,
     plane_with_random,
-    random_plane,
 )
 from landscape.geometry.trajectories import RandomWalk, TrajectoryPlane, plane_of_trajectory, random_walk
 from landscape.geometry.vectors import (
@@ -115,7 +114,6 @@ __all__ = [
     "principal_components",
     "random_direction",
     "random_orthogonal_directions",
-    "random_plane",
     "random_walk",
     "ray",
     "relative_displacements",

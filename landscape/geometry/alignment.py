@@ -1,4 +1,4 @@
-"""Alignment: the same function with its hidden units in another order, sign or scale (4.8).
+"""Alignment: the same function with its hidden units in another order, sign or scale (docs/landscape.md §8).
 
 A network has many parameter vectors that compute one function, so two networks may look far apart although
 they are not. Which changes of hidden units keep the function depends on the activation:

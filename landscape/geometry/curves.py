@@ -1,4 +1,4 @@
-"""Curves between two networks: polylines through checkpoints, polygonal chains and Bezier curves (4.6).
+"""Curves between two networks: polylines through checkpoints, polygonal chains and Bezier curves (§6).
 
 A curve is linear in its control points: theta(t) = sum_k c_k(t) theta_k for t in [0, 1], so the derivative of
 theta(t) by a bend is c_k(t) times the identity, and everything about c is independent of the dimension.

@@ -1,4 +1,4 @@
-"""Directions in parameter space: random, filter-normalised, orthonormal, of an update (4.5).
+"""Directions in parameter space: random, filter-normalised, orthonormal, of an update (docs/landscape.md §5).
 
 Randomness: every draw comes from an explicit seed, so the same seed gives the same direction in any process
 and another seed gives another one. Nothing else is random here.
@@ -13,7 +13,7 @@ from landscape.geometry.vectors import Layout, Vector, as_vector, as_vectors
 from smac.errors import UserError
 
 OneD = Literal["zero", "match", "keep"]
-DEGENERATE = 1e-6  # share of a direction that must be left after the others are taken out of it (4.5)
+DEGENERATE = 1e-6  # share of a direction that must be left after the others are taken out of it (§5)
 
 
 def unit(direction: Vector, name: str = "the direction") -> Vector:

@@ -1,4 +1,4 @@
-"""Which tensors move: the actor by default, or any group named by glob patterns; the rest is held (4.7).
+"""Which tensors move: the actor by default, or any group named by glob patterns; the rest is held (§7).
 
 A pattern such as `actor.*`, `net.hidden.0.*` or `*.bias` matches whole tensor names as a shell would match
 files, except that `*` also crosses dots.

@@ -1,4 +1,4 @@
-"""Straight lines. Orientation everywhere: *from* is alpha = 0, *to* is alpha = 1 (4.2)."""
+"""Straight lines. Orientation everywhere: *from* is alpha = 0, *to* is alpha = 1 (docs/landscape.md §2)."""
 
 from collections.abc import Iterable, Iterator
 
@@ -31,7 +31,7 @@ def line_alphas(points: int, extrapolate: float = 0.0) -> Vector:
 
 
 def point_on_line(params_from: Params, params_to: Params, alpha: float) -> dict[str, np.ndarray]:
-    """theta(alpha) = (1 - alpha) theta_from + alpha theta_to, in float64, cast to each tensor's dtype (4.7).
+    """theta(alpha) = (1 - alpha) theta_from + alpha theta_to, in float64, cast to each tensor's dtype (§7).
 
     alpha = 0 and alpha = 1 give copies of the stored tensors, bit for bit, and a number that is equal at both
     ends stays as it is at every alpha; the inputs are never written to. Both must have one layout

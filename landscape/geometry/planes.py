@@ -1,4 +1,4 @@
-"""Planes through checkpoints, with the distance of every other checkpoint from them (4.5).
+"""Planes through checkpoints, with the distance of every other checkpoint from them (docs/landscape.md §5).
 
 A point of a plane is origin + x e_1 + y e_2 with e_1, e_2 orthonormal, so x and y are Euclidean distances in
 parameter space on both axes and a circle on the plane is a circle in parameter space. Where an axis is a
@@ -100,7 +100,7 @@ class Plane:
         return (self.point(float(x), float(y)) for x, y in coordinates)
 
     def project(self, vector: Vector) -> Projection:
-        """The nearest point of the plane to a checkpoint [d], and its residual (4.5)."""
+        """The nearest point of the plane to a checkpoint [d], and its residual (docs/landscape.md §5)."""
         away = as_vector(vector, "the checkpoint") - self.origin
         if self.axes == "uv":
             (x, y), residual, share = coordinates_in(self.basis, self.origin, vector)
@@ -173,7 +173,7 @@ def coordinates_in(directions: Vector, origin: Vector, vector: Vector) -> tuple[
     """Coordinates [k] of a checkpoint along any directions [k, d], its residual and share.
 
     Least squares, so the directions need be neither orthogonal nor of unit length; cosines would be wrong for
-    them (4.5). Raises a UserError where they are linearly dependent.
+    them (docs/landscape.md §5). Raises a UserError where they are linearly dependent.
     """
     away = as_vector(vector, "the checkpoint") - as_vector(origin, "the origin")
     scale = np.linalg.norm(directions, axis=1)
@@ -284,31 +284,6 @@ def plane_with_random(
     return Plane("checkpoints and random", theta_from, basis, anchors, units, seed, cosine(along, drawn))
 
 
-def random_plane(
-    centre: Vector,
-    layout: Layout,
-    *,
-    seed: int,
-    moving: Sequence[str] = ("*",),
-    one_d: OneD = "zero",
-    name: str = "centre",
-) -> Plane:
-    """The plane around a checkpoint [d] along two random filter-normalised directions (Li et al. 2018).
-
-    The second is made orthogonal to the first after the normalisation; `cosine` says how little that changes
-    it, and `units` how long one filter norm is on each axis.
-    """
-    origin = as_vector(centre, name)
-    u = _random_filters(origin, layout, seed, moving, one_d)
-    v = _random_filters(origin, layout, seed, moving, one_d, draw=1)
-    basis, _, length = orthonormalise(u, v)
-    units = (Unit("filter norms", float(np.linalg.norm(u))), Unit("filter norms", length))
-    anchors = _anchors([name], [origin], [0.0], [0.0])
-    return Plane("random", origin, basis, anchors, units, seed, cosine(u, v))
-
-
-def _random_filters(
-    theta: Vector, layout: Layout, seed: int, moving: Sequence[str], one_d: OneD, draw: int = 0
-) -> Vector:
-    direction = random_direction(layout.dimension, seed, draw)
+def _random_filters(theta: Vector, layout: Layout, seed: int, moving: Sequence[str], one_d: OneD) -> Vector:
+    direction = random_direction(layout.dimension, seed)
     return restrict(filter_normalise(direction, theta, layout, one_d), layout, moving)

@@ -1,4 +1,4 @@
-"""The plane that holds most of a training trajectory, and what a random walk would have given (4.5).
+"""The plane that holds most of a training trajectory, and what a random walk would have given (§5).
 
 Two components nearly always hold most of a trajectory, because they do of a random walk in many dimensions:
 about its mean 6 / (pi k)^2 of the variance is on component k, 61 % and 15 % (Antognini and Sohl-Dickstein

@@ -1,4 +1,4 @@
-"""The search behind `align`: hidden units of one perceptron matched with those of another (4.8).
+"""The search behind `align`: hidden units of one perceptron matched with those of another (§8).
 
 Everything here lowers the squared distance between the two networks or leaves it, layer by layer. Where the
 factors of units are signs, that distance falls exactly as the sum of inner products grows, which is the

@@ -1,7 +1,7 @@
 """Networks as vectors: a mapping from tensor name to array, and the `Layout` in which it lies in one vector.
 
 Floating-point tensors move; every other tensor (counters, index buffers) is held and must be equal in all
-networks that are compared (4.7). Vectors are float64 [d], whatever the dtype of the tensors.
+networks that are compared (docs/landscape.md §7). Vectors are float64 [d], whatever the dtype of the tensors.
 """
 
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def layout_of(params: Params) -> Layout:
 
 
 def check_same_layout(a: Params, b: Params, name_a: str = "from", name_b: str = "to") -> None:
-    """Raise a UserError naming the first tensor for which two networks have no line between them (4.7)."""
+    """Raise a UserError naming the first tensor for which two networks have no line between them (§7)."""
     for name in sorted(a.keys() | b.keys()):
         if name not in a or name not in b:
             has, lacks = (name_a, name_b) if name in a else (name_b, name_a)

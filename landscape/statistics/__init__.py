@@ -2,9 +2,8 @@
 
 Returns R [points, episodes] are measured on shared episode seeds (columns are paired), larger is better, and
 alphas [points] increase with exactly 0 (*from*) and exactly 1 (*to*) among them. Every number is of the part
-of the path with alpha in [0, 1]. Definitions: sections 4.3 (numbers), 4.4 (verdicts), 4.9 (noise), 4.10
-(monotonicity), 4.11 (cliffs) of the project's landscape definition; between grid points the return is taken
-to be linear.
+of the path with alpha in [0, 1]; between grid points the return is taken to be linear. Definitions are in
+docs/landscape.md: §3 (numbers), §4 (verdicts), §9 (noise), §10 (monotonicity), §11 (seeds).
 
 An episode that failed (a non-finite return) anywhere in [0, 1] is dropped at every point, never averaged
 over, and then no verdict of "connected" or "monotone" is given: what was dropped may be the valley. Nor is it
@@ -18,7 +17,6 @@ given before so many episodes have been played that a failure of the size that m
 | `adaptive` | the same with episodes only where they are needed |
 | `methods` | all of it for a method, with training runs as the unit |
 | `seeds`, `comparison` | scalars over training runs: IQM, profiles, probability of improvement |
-| `cliffs` | does one step lose a large share of what was gained |
 | `truths`, `doctor`, `calibration` | how often this installation is right where the truth is known |
 
 Contrasts, their simultaneous bounds and the tests of monotonicity are those of `smac.statistics`, which
@@ -26,7 +24,6 @@ judges learning curves by them, too.
 """
 
 from landscape.statistics.adaptive import Adaptive, AdaptiveReport, Stage, analyse_stages
-from landscape.statistics.cliffs import Cliff, cliff
 from landscape.statistics.comparison import (
     Improvement,
     agreed,
@@ -47,7 +44,7 @@ from landscape.statistics.numbers import (
     relative_depth,
 )
 from landscape.statistics.path import Limits, PathReport, analyse_path, falls, monotone_sentence, sentence
-from landscape.statistics.seeds import Aggregate, Profile, Strata, aggregate, iqm, profile, wilson
+from landscape.statistics.seeds import Aggregate, Profile, Strata, aggregate, iqm, profile
 from landscape.statistics.truths import TRUTHS, Gaussian, SuccessOrFailure, Truth
 from landscape.statistics.valley import SPLITS, CrossfitValley, crossfit, crossfit_valley, width_and_area
 from smac.statistics.bounds import (
@@ -58,6 +55,7 @@ from smac.statistics.bounds import (
     simultaneous,
     verdict,
 )
+from smac.statistics.classical import wilson
 from smac.statistics.contrasts import Array, Family, families
 from smac.statistics.monotonicity import drawdown, monotone_p_value, permutation_p_value, trend_p_value
 from smac.statistics.runs import over_runs
@@ -72,7 +70,6 @@ __all__ = [
     "Bounds",
     "Calibration",
     "Case",
-    "Cliff",
     "CrossfitValley",
     "Family",
     "Gaussian",
@@ -95,7 +92,6 @@ __all__ = [
     "arc_length_average",
     "below",
     "calibrate",
-    "cliff",
     "compare",
     "crossfit",
     "crossfit_valley",

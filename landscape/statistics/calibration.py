@@ -26,6 +26,7 @@ from smac.statistics.dip import crossfit_dip, dip_interval, raw_dip
 from smac.statistics.monotonicity import drawdown
 from smac.statistics.results import Result
 from smac.statistics.seeds import bounded_mean
+from smac.tables import markdown_table
 
 ALPHAS = np.linspace(0, 1, 21)
 NOMINAL, DRAWS = 0.05, 300
@@ -394,12 +395,18 @@ def markdown(rows: Sequence[Mapping[str, Any]], command: str) -> str:
         "for all contrasts at once (max-T), as they were. An error of an interval is a truth outside of it,",
         "on either side; of a p-value, one of at most 5 % where there is nothing.",
         "",
-        "| claim | truth | setting | nominal | error | power | before | samples |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in rows:
-        cells = [row["claim"], row["truth"], row["setting"], percent(row["nominal"]), percent(row["error"])]
-        cells += [percent(row["power"]), percent(row["before"]), str(row["repeats"])]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Not tried:", "", *(f"- {one}" for one in NOT_TRIED), ""]
+    columns = ("claim", "truth", "setting", "nominal", "error", "power", "before", "samples")
+    rates = ("nominal", "error", "power", "before")
+    cells = [
+        [
+            row["claim"],
+            row["truth"],
+            row["setting"],
+            *(percent(row[name]) for name in rates),
+            str(row["repeats"]),
+        ]
+        for row in rows
+    ]
+    lines += [markdown_table(columns, cells), "", "Not tried:", "", *(f"- {one}" for one in NOT_TRIED), ""]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""One path per training run: what the paths of a method have in common, with the run as the unit (4.9).
+"""One path per training run: what the paths of a method have in common, with the run as the unit (§9).
 
 Returns [seeds, points, episodes] share their episode seeds over points *and* training runs; the bounds are
 those of `smac.statistics.runs`.

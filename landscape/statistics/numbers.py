@@ -1,4 +1,4 @@
-"""The numbers of a curve of mean returns (definition 4.3). Nothing here is random."""
+"""The numbers of a curve of mean returns (docs/landscape.md §3). Nothing here is random."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from smac.statistics.contrasts import Array, families
 
 @dataclass(frozen=True)
 class PathNumbers:
-    """Definition 4.3 for a curve of mean returns; depths are in units of return and never negative."""
+    """docs/landscape.md §3 for a curve of mean returns; depths are in units of return and never negative."""
 
     J_0: float
     J_1: float
@@ -57,7 +57,7 @@ def below(alphas: Array, means: Array, level: float) -> tuple[float, float]:
 
 
 def path_numbers(means: Array, alphas: Array, margin: float) -> PathNumbers:
-    """The numbers of definition 4.3 for mean returns [points] on the grid `alphas` [points]."""
+    """The numbers of docs/landscape.md §3 for mean returns [points] on the grid `alphas` [points]."""
     rows = inside(alphas)
     J, t = means[rows], alphas[rows]
     values = {name: max(0.0, float(f.peak(f.contrasts @ J))) for name, f in families(t).items()}
@@ -73,7 +73,7 @@ def path_numbers(means: Array, alphas: Array, margin: float) -> PathNumbers:
 
 
 def arc_length_average(means: Array, lengths: Array) -> float:
-    """Mean of a piecewise linear curve per unit of length (4.3): integral of J d(length) / length.
+    """Mean of a piecewise linear curve per unit of length (§3): integral of J d(length) / length.
 
     `lengths` [points] are the distances travelled from the first point, in any unit; they never decrease.
     """
@@ -84,7 +84,7 @@ def arc_length_average(means: Array, lengths: Array) -> float:
 
 
 def relative_depth(depth: float, J_0: float, J_1: float, J_random: float) -> float:
-    """A depth as a share of what the better end gains over a random policy (4.3); signs play no part.
+    """A depth as a share of what the better end gains over a random policy (§3); signs play no part.
 
     nan where neither end is better than random: then there is no scale. Never |J_1 - J_0|, which may be 0.
     """

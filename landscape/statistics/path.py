@@ -305,7 +305,7 @@ def _reason(
 def falls(J_0: float, J_1: float, DD: Interval, margin: float) -> bool:
     """Whether *to* lies below *from* by more than the margin, by the bounds behind DD, of which it is one.
 
-    A path is "monotone" if the return never falls from *from* to *to* (4.4, C5): "reward changes
+    A path is "monotone" if the return never falls from *from* to *to* (docs/landscape.md §4): "reward changes
     monotonically" in SMAC's paper is about ends of which the fine-tuned one is the better. So a path that
     falls all the way is not monotone here, and this says why.
     """

@@ -27,6 +27,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from smac.errors import UserError
+from smac.statistics.classical import wilson
 from smac.statistics.contrasts import Array
 from smac.statistics.results import Result
 
@@ -145,17 +146,4 @@ def profile(values: Strata, thresholds: Array, confidence: float = 0.95) -> Prof
         upper=tuple(high for _, high in bounds),
         seeds=len(runs),
         confidence=confidence,
-    )
-
-
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share; unlike the plain one it has a width at 0 and at 1."""
-    z = norm.ppf(0.5 + confidence / 2)
-    share = successes / trials
-    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    # at the ends the limit is exact; rounding would move it
-    return (
-        0.0 if successes == 0 else float(centre - half),
-        1.0 if successes == trials else float(centre + half),
     )

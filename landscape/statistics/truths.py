@@ -1,7 +1,7 @@
 """Synthetic landscapes whose every number is known, to measure how often the statistics are right.
 
 Returns are negative, between -200 (never solved) and -60, as with a reward of -1 per step; luck is shared by
-all points of an episode, as it is with common random numbers (4.9).
+all points of an episode, as it is with common random numbers (docs/landscape.md §9).
 """
 
 from dataclasses import dataclass

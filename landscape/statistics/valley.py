@@ -16,7 +16,7 @@ SPLITS = 20  # random halvings of the episodes behind the cross-fitted valley de
 
 @dataclass(frozen=True)
 class CrossfitValley(Result):
-    """Valley depth, found on one half of the episodes and measured on the other (4.9).
+    """Valley depth, found on one half of the episodes and measured on the other (docs/landscape.md §9).
 
     The error is that within halves plus that between splits (Chernozhukov et al. 2018, double machine
     learning). Where noise hides the bottom, the halves find places that are not the lowest, so the depth
@@ -104,7 +104,7 @@ def _half_width(R: Array, error: float, estimate: float, confidence: float) -> f
 
 
 def width_and_area(means: Array, alphas: Array, V: Bounds, margin: float) -> tuple[Interval, Interval]:
-    """Intervals of the width W at `margin` and of the area (4.3) from the simultaneous bounds behind V.
+    """Intervals of the width W at `margin` and of the area (§3) from the simultaneous bounds behind V.
 
     `means` and `alphas` [points] run from alpha 0 to 1. V bounds J_0 - J_t and J_1 - J_t for all inner t at
     once by h, so their smaller one, the depth at t, is known within h, and J_1 - J_0 within 2 h. Width and

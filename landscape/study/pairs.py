@@ -49,7 +49,7 @@ class Pair:
     @property
     def method(self) -> str:
         """Algorithm of the offline checkpoint -> that of the online one, unless it was given a name."""
-        return self.named or " → ".join(label(self.result[end]["algorithm"]) for end in ("from", "to"))
+        return self.named or " → ".join(method_label(self.result[end]["algorithm"]) for end in ("from", "to"))
 
     @property
     def seed(self) -> int | None:
@@ -134,11 +134,6 @@ def falls_in(analysis: Mapping[str, Any], margin: float) -> bool:
     """`falls` of an analysis as JSON; versions that did not say so have what it follows from."""
     numbers = analysis["numbers"]
     return falls(numbers["J_0"], numbers["J_1"], bounded(analysis["DD"]), margin)
-
-
-def label(algorithm: str) -> str:
-    """How an algorithm is written."""
-    return method_label(algorithm)
 
 
 def look_up(paths: Sequence[Path]) -> Found:

@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from landscape.evaluate import DEFAULT, Evaluation, Point, Progress, evaluate
 from landscape.fields import NO_FIELDS, FieldOptions, Measured, Measurement
@@ -29,6 +28,7 @@ from landscape.study.common import (
     rows_of,
 )
 from smac.rollout import Rollouts
+from smac.statistics.classical import student_half_width
 from smac.tasks import Task, get_task
 
 CONFIDENCE = 0.95
@@ -221,9 +221,8 @@ def mean_interval(returns: np.ndarray, confidence: float = CONFIDENCE) -> tuple[
     finished = returns[np.isfinite(returns)]
     if len(finished) < 2:
         return None, None
-    error = finished.std(ddof=1) / np.sqrt(len(finished))
-    half = float(student.ppf((1 + confidence) / 2, len(finished) - 1) * error)
-    return float(finished.mean()) - half, float(finished.mean()) + half
+    mean, half = float(finished.mean()), float(student_half_width(finished, confidence))
+    return mean - half, mean + half
 
 
 def _margin(task: Task, given: float | None) -> Margin | None:

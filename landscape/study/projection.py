@@ -124,7 +124,7 @@ class ProjectionStudy(Study):
         """A point in words: its run and step, or which method's offline checkpoint it is."""
         track = next(track for track in self.tracks if point in track.points)
         step = track.steps[track.points.index(point)]
-        return f"{track.name} at step {step}" if step else f"offline {_label(track.offline)}"
+        return f"{track.name} at step {step}" if step else f"offline {method_label(track.offline)}"
 
     def to_json(self) -> dict[str, Any]:
         return describe_evaluation(self.task, self.evaluation) | {
@@ -228,7 +228,7 @@ def _tracks(runs: dict[Path, list[PolicyCheckpoint]], rows: Sequence[int]) -> tu
 def _groups(runs: dict[Path, list[PolicyCheckpoint]]) -> list[str]:
     """Of every run the method, such as `SMAC → SAC`; with its directory where several directories have it."""
     methods = {
-        folder: " → ".join(_label(run[k].description.algorithm) for k in (0, -1))
+        folder: " → ".join(method_label(run[k].description.algorithm) for k in (0, -1))
         for folder, run in runs.items()
     }
     parents: dict[str, list[Path]] = {}
@@ -255,7 +255,3 @@ def _told_apart(tracks: Sequence[Track]) -> tuple[Track, ...]:
         replace(track, name=f"{track.group}, seed {track.seed}") if count[track.group] > 1 else track
         for track in tracks
     )
-
-
-def _label(algorithm: str) -> str:
-    return method_label(algorithm)

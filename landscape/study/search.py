@@ -1,4 +1,4 @@
-"""Where a curve should bend: evolution strategies on the return itself (4.6).
+"""Where a curve should bend: evolution strategies on the return itself (docs/landscape.md §6).
 
 The mean return over a curve, E_{t ~ U(0, 1)} J(theta(t)), is maximised over the bends w with antithetic
 perturbations (Salimans et al. 2017): for pairs i = 1..n, t_i stratified over [0, 1], Gaussian e_i and the

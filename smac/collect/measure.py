@@ -19,6 +19,7 @@ from smac.collect.recipes import Recipe, plain, recipe
 from smac.data.summary import subtasks_solved
 from smac.data.transitions import Episode
 from smac.envs import make_env, reports_success
+from smac.statistics.classical import student_half_width, wilson
 from smac.tasks import Task
 
 CONFIDENCE = 0.95  # of the intervals over episodes
@@ -180,17 +181,17 @@ def returns_of(episodes: Sequence[Episode]) -> np.ndarray:
 
 def t_interval(values: np.ndarray) -> Interval:
     """Mean and Student's t interval of independent episodes; no interval for a single one."""
-    mean, n = float(values.mean()), len(values)
-    if n < 2:
+    mean = float(values.mean())
+    if len(values) < 2:
         return {"mean": mean, "low": None, "high": None}
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    half = float(student_half_width(values, CONFIDENCE))
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def wilson_interval(successes: int, episodes: int) -> Interval:
     """Share of successes and Wilson's interval, which has a width at 0 and 1 too."""
-    found = stats.binomtest(successes, episodes).proportion_ci(CONFIDENCE, method="wilson")
-    return {"mean": successes / episodes, "low": float(found.low), "high": float(found.high)}
+    low, high = wilson(successes, episodes, CONFIDENCE)
+    return {"mean": successes / episodes, "low": low, "high": high}
 
 
 def agrees(stated: Stated, episodes: Sequence[Episode]) -> bool | None:

@@ -13,6 +13,7 @@ from smac.collect.measure import CONFIDENCE, DOUBT, SPEED_SECONDS
 from smac.errors import UserError
 from smac.files import read_json, write_json, write_text
 from smac.provenance import versions
+from smac.tables import markdown_table
 from smac.tasks import task_names
 
 FORMAT = "smac tasks measure 1"
@@ -86,8 +87,7 @@ def is_measured(rows: Rows, task: str, settings: Mapping[str, Any]) -> bool:
 
 def markdown(rows: Rows) -> str:
     """The table, and what its numbers are."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *(line for row in rows.values() for line in table_lines(row))]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    table = markdown_table(COLUMNS, [line for row in rows.values() for line in table_lines(row)])
     made_with = ", ".join(f"{name} {version}" for name, version in versions().items())
     machines = "; ".join(dict.fromkeys(row["machine"] for row in rows.values()))
     return _ABOUT.format(table=table, versions=made_with, machines=machines)

@@ -1,7 +1,7 @@
 """Policies of other libraries as ends of lines: `smac.policies` reads them, here they become stacked actors.
 
 An observation normaliser is folded into the first layer, and its clipping into bounds on the raw
-observations, so that lines run between functions of raw observations (4.7). Noise that is not a
+observations, so that lines run between functions of raw observations (§7). Noise that is not a
 tanh-Gaussian's second head is left out: such a policy has its mean.
 """
 

@@ -44,7 +44,7 @@ class Normaliser:
 def fold_normaliser(
     params: Params, normaliser: Normaliser, *, layer: str = "net.hidden.0"
 ) -> dict[str, np.ndarray]:
-    """A copy of the network that takes raw observations: W <- W diag(1 / std), b <- b - W_new mean (4.7).
+    """A copy of the network that takes raw observations: W <- W diag(1 / std), b <- b - W_new mean (§7).
 
     Weights are [..., out, in], so a stack of critics folds as one; a critic's normaliser needs mean 0 and std
     1 for the actions behind the observations. Computed in float64 and stored in each tensor's dtype. A
@@ -68,23 +68,3 @@ def fold_normaliser(
     b = params[bias].astype(np.float64) - w @ np.asarray(normaliser.mean, dtype=np.float64)
     copy = {name: tensor.copy() for name, tensor in params.items()}
     return copy | {weight: w.astype(params[weight].dtype), bias: b.astype(params[bias].dtype)}
-
-
-def on_raw_observations(
-    networks: list[tuple[Params, Normaliser | None]], *, layer: str = "net.hidden.0"
-) -> tuple[list[dict[str, np.ndarray]], bool]:
-    """Copies of networks that may be interpolated, and whether their normalisers were folded (4.7).
-
-    Where all share one normaliser, clipping or not, it stays outside, and the wrapper must go on applying it.
-    Where they differ, every one is folded, so all are functions of raw observations.
-    """
-    first = networks[0][1]
-    same = all((n is None) if first is None else first.same_as(n) for _, n in networks)
-    if same:
-        return [{name: t.copy() for name, t in params.items()} for params, _ in networks], False
-    return [
-        {name: t.copy() for name, t in params.items()}
-        if n is None
-        else fold_normaliser(params, n, layer=layer)
-        for params, n in networks
-    ], True

@@ -1,7 +1,7 @@
 """Simultaneous bootstrap bounds on contrasts of a return matrix, pushed through max and min.
 
 Throughout, R [points, episodes] holds returns on shared episode seeds: column j is one seed at every point,
-so resampling columns keeps the pairing (definition 4.9).
+so resampling columns keeps the pairing (docs/landscape.md §9).
 
 Every bound is a bootstrap-t maximum divided by the *pooled* standard error of its family, recomputed in every
 draw. It was chosen by simulation (Gaussian, exponential and sparse discrete returns; 5 and 21 points; N = 10,
@@ -36,7 +36,7 @@ class Interval:
 
 
 def verdict(depth: Interval, margin: float, small: str = "connected", large: str = "valley") -> str:
-    """`small` if even the upper bound is within the margin, `large` if even the lower is above it (4.4)."""
+    """`small` if even the upper bound is within the margin, `large` if even the lower is above it (§4)."""
     if depth.upper <= margin:
         return small
     return large if depth.lower > margin else "undecided"
@@ -64,7 +64,7 @@ class Bounds:
         return Interval(max(0.0, centre), max(0.0, centre - h), max(0.0, centre + h))
 
     def units_for(self, family: Family, margin: float) -> int | None:
-        """Further units expected to place the number on its side of `margin`, with probability 0.8 (4.9).
+        """Further units expected to place the number on its side of `margin`, with probability 0.8 (§9).
 
         N >= (z_{1-alpha'} + z_power)^2 sigma_d^2 / gap^2, z_{1-alpha'} being the max-T quantile, sigma_d the
         pooled standard deviation of the paired differences and gap the distance of the peak from the margin.

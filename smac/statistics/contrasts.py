@@ -29,7 +29,7 @@ def falls(points: int) -> Family:
 
 
 def families(alphas: Array) -> dict[str, Family]:
-    """The path numbers of definition 4.3 as contrasts, for a grid that runs from exactly 0 to exactly 1."""
+    """The path numbers of §3 as contrasts, for a grid that runs from exactly 0 to exactly 1."""
     J = np.eye(len(alphas))
     inner, t = J[1:-1], alphas[1:-1, None]
     return {

@@ -1,4 +1,4 @@
-"""Does a curve of mean returns or scores ever fall? For one training run, and for several (4.4, 4.10).
+"""Does a curve of mean returns or scores ever fall? For one training run, and for several (§4, §10).
 
 The test and the bounds are those of paths between policies; here the points are the evaluations of a learning
 curve, which all play the same episodes.

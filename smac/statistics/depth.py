@@ -1,4 +1,4 @@
-"""Bounds on how deep a curve falls, each side as tight as it may be (4.4).
+"""Bounds on how deep a curve falls, each side as tight as it may be (docs/landscape.md §4).
 
 Valley depth V and drawdown DD are the largest of many contrasts of a curve, and the two sides differ.
 
@@ -6,7 +6,7 @@ Valley depth V and drawdown DD are the largest of many contrasts of a curve, and
   its own bound only, not one that holds for all at once (an intersection-union test, Berger 1982). The bounds
   are those of `rare`: they allow for failures that no episode showed.
 * Lower. Every contrast lies below the depth, and so does one chosen on other episodes. It is chosen on one
-  half and measured on the other, the halves are swapped, and random halvings averaged (4.9), with Student's t
+  half and measured on the other, the halves are swapped, and random halvings averaged (§9), with Student's t
   for the error. Means over neighbouring points are among the contrasts: of a broad valley they are known
   better than its lowest point. These bounds do not allow for failures at the higher points that no episode
   showed; `rare.fall_p_value` does.

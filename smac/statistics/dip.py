@@ -6,9 +6,9 @@ truth, with five training seeds and 40 or 50 episodes, the 95 % interval of its 
 """
 
 import numpy as np
-from scipy.special import stdtrit
 
 from smac.statistics.bounds import Interval
+from smac.statistics.classical import student_half_width
 from smac.statistics.contrasts import Array
 
 SPLITS = 20  # random halvings of the episodes
@@ -62,5 +62,5 @@ def dip_interval(dips: Array, raw: Array, confidence: float = 0.95) -> Interval:
     mean = dips.mean(axis=-1)
     if n < 2:
         return Interval(mean, np.nan * mean, np.nan * mean)
-    half = stdtrit(n - 1, 0.5 + confidence / 2) * dips.std(axis=-1, ddof=1) / np.sqrt(n)
+    half = student_half_width(dips, confidence)
     return Interval(mean, mean - half, np.maximum(mean, raw.mean(axis=-1)) + half)

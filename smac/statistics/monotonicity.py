@@ -1,4 +1,4 @@
-"""Does the return ever fall along a path? Tests for episodes that are paired over the points (4.10).
+"""Does the return ever fall along a path? Tests for episodes that are paired over the points (§10).
 
 Only the upper simultaneous bound on the drawdown can say "monotone"; a test that does not reject cannot.
 """
@@ -16,12 +16,12 @@ SLACK = 1.0  # rises of fewer standard errors than this count as flat under the 
 
 
 def drawdown(curves: Array) -> Array:
-    """Largest fall to any later point, over the last axis: [..., points] -> [...] (4.3)."""
+    """Largest fall to any later point, over the last axis: [..., points] -> [...] (docs/landscape.md §3)."""
     return np.max(np.maximum.accumulate(curves, axis=-1) - curves, axis=-1)
 
 
 def monotone_p_value(R: Array, weights: Array, slack: float = SLACK) -> float:
-    """p-value of "the return never falls from alpha 0 to 1": isotonic-null bootstrap on the drawdown (4.10).
+    """p-value of "the return never falls from alpha 0 to 1": isotonic-null bootstrap on the drawdown (§10).
 
     R [points, episodes]; `weights` [draws, episodes] from `resampling_weights`. nan with one episode.
 
@@ -52,7 +52,7 @@ def monotone_p_value(R: Array, weights: Array, slack: float = SLACK) -> float:
 
 
 def trend_p_value(R: Array) -> float:
-    """p-value of "no trend" against a rise from alpha 0 to 1: Page's L test, blocks = episodes (4.10).
+    """p-value of "no trend" against a rise from alpha 0 to 1: Page's L test, blocks = episodes (§10).
 
     A small value says that returns rise overall, not that they never fall. R [points, episodes]; nan with
     one episode. Exact for small problems, else asymptotic; ties (sparse rewards) make it conservative.
@@ -67,7 +67,7 @@ def trend_p_value(R: Array) -> float:
 def permutation_p_value(
     R: Array, statistic: Callable[[Array], float], draws: int, rng: np.random.Generator
 ) -> float:
-    """p-value of "the points are exchangeable within every episode" for any statistic of R (4.10).
+    """p-value of "the points are exchangeable within every episode" for any statistic of R (§10).
 
     Point labels are permuted within each column of R [points, episodes] by themselves; large values of the
     statistic count against the null. Exact for whatever noise the points of an episode share.

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from smac.files import read_json
+from smac.statistics.classical import student_half_width
 from smac.statistics.curve import MONOTONE, NOT_MONOTONE, UNDECIDED
 from smac.statistics.dip import dip_interval
 from smac.statistics.seeds import ENOUGH, bounded_mean
@@ -67,7 +67,7 @@ def over_seeds(
         return Mean(found.estimate, found.lower, found.upper, len(x))
     if len(x) < ENOUGH or np.ptp(x) == 0:
         return Mean(float(x.mean()), np.nan, np.nan, len(x))
-    half = stdtrit(len(x) - 1, 0.5 + confidence / 2) * x.std(ddof=1) / np.sqrt(len(x))
+    half = student_half_width(x, confidence)
     return Mean(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
 
 

@@ -1,4 +1,4 @@
-"""Curves against their formulas (4.6), finite differences and quadrature."""
+"""Curves against their formulas (docs/landscape.md §6), finite differences and quadrature."""
 
 import json
 from itertools import pairwise

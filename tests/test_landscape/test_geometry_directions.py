@@ -229,18 +229,12 @@ def test_layers_are_named_and_cover_what_they_name() -> None:
 def test_a_random_direction_stays_in_its_group() -> None:
     theta, layout = flat({k: v for k, v in checkpoint(1).items() if k != "updates"})
     group = ["actor.net.hidden.0.*"]
-    for plane in (
-        geometry.random_plane(theta, layout, seed=0, moving=group),
-        geometry.plane_along(
-            theta,
-            *(geometry.restrict(geometry.random_direction(len(theta), s), layout, group) for s in (0, 1)),
-        ),
-    ):
-        point = geometry.unflatten(plane.point(0.5, -1.5), layout)
-        assert moved(point, geometry.unflatten(theta, layout)) <= {
-            "actor.net.hidden.0.weight",
-            "actor.net.hidden.0.bias",
-        }
+    drawn = (geometry.restrict(geometry.random_direction(len(theta), s), layout, group) for s in (0, 1))
+    point = geometry.unflatten(geometry.plane_along(theta, *drawn).point(0.5, -1.5), layout)
+    assert moved(point, geometry.unflatten(theta, layout)) <= {
+        "actor.net.hidden.0.weight",
+        "actor.net.hidden.0.bias",
+    }
     end = theta + geometry.restrict(np.ones(len(theta)), layout, group)
     plane = geometry.plane_with_random(theta, end, layout, seed=0, moving=group)
     assert np.flatnonzero(plane.basis.any(axis=0)).size == 16

@@ -10,7 +10,7 @@ from torch import nn
 from landscape import geometry
 from smac.errors import UserError
 from smac.nets import CriticEnsemble, DeterministicActor, StackedMLP, TanhGaussianActor, initialise
-from smac.policies.normalisers import Normaliser, fold_normaliser, on_raw_observations
+from smac.policies.normalisers import Normaliser, fold_normaliser
 
 
 def tensors(module: nn.Module) -> dict[str, np.ndarray]:
@@ -129,40 +129,11 @@ def test_a_stack_of_critics_folds_member_by_member() -> None:
         )
 
 
-def test_normalisers_that_differ_are_folded_before_interpolating() -> None:
-    params = [tensors(initialised(DeterministicActor((1,), 5, 2, (8,)), seed)) for seed in (0, 1)]
-    rng = np.random.default_rng(0)
-    one, two = (Normaliser(rng.normal(size=5), np.exp(rng.normal(size=5))) for _ in range(2))
-    for normalisers in ((one, two), (None, two), (one, None)):
-        folded, done = on_raw_observations(list(zip(params, normalisers, strict=True)))
-        assert done
-        for before, after, normaliser in zip(params, folded, normalisers, strict=True):
-            seen = STATES if normaliser is None else (STATES - normaliser.mean) / normaliser.std
-            np.testing.assert_allclose(
-                geometry.forward(after, STATES, "silu"), geometry.forward(before, seen, "silu"), atol=1e-10
-            )
-
-
-@pytest.mark.parametrize("clip", [None, 10.0])
-def test_a_normaliser_that_all_share_stays_outside(clip: float | None) -> None:
-    params = [tensors(initialised(DeterministicActor((1,), 5, 2, (8,)), seed)) for seed in (0, 1)]
-    shared = [Normaliser(np.ones(5), np.full(5, 2.0), clip) for _ in params]
-    for normalisers in (shared, [None, None]):
-        kept, done = on_raw_observations(list(zip(params, normalisers, strict=True)))
-        assert not done
-        for before, after in zip(params, kept, strict=True):
-            for name, tensor in before.items():
-                np.testing.assert_array_equal(after[name], tensor)
-                assert after[name] is not tensor
-
-
 def test_what_cannot_be_folded_is_refused() -> None:
     params = tensors(initialised(DeterministicActor((1,), 5, 2, (8,))))
     ones = np.ones(5)
     with pytest.raises(UserError, match=r"clips at 10\.0, which no layer can do"):
         fold_normaliser(params, Normaliser(ones, ones, clip=10.0))
-    with pytest.raises(UserError, match="clips at"):
-        on_raw_observations([(params, Normaliser(ones, ones, 10.0)), (params, Normaliser(ones, ones))])
     fold_normaliser(params, Normaliser(ones, ones, clip=np.inf))
     with pytest.raises(UserError, match=r"4 entries but 'net\.hidden\.0\.weight' takes 5"):
         fold_normaliser(params, Normaliser(ones[:4], ones[:4]))

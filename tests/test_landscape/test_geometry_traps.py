@@ -1,4 +1,4 @@
-"""Mistakes that other landscape tools made, one test each (3.2 of the landscape definition)."""
+"""Mistakes that other landscape tools made, one test each (docs/landscape.md §12)."""
 
 import subprocess
 import sys
@@ -67,10 +67,9 @@ def test_a_larger_distance_gives_a_larger_range(distance: float) -> None:
 
 
 def test_the_label_of_a_point_is_its_measured_displacement() -> None:
-    plane = geometry.random_plane(A, LAYOUT, seed=0)
+    plane = geometry.plane_with_random(A, B, LAYOUT, seed=0)
     grid = plane.grid(5, 4, margin=0)
-    assert grid.xs[0] == -plane.units[0].length  # one filter norm, to the edge and not a step less
-    assert grid.xs[-1] == plane.units[0].length
+    assert grid.ys[0] == -plane.units[1].length  # one filter norm, to the edge and not a step less
     assert grid.ys[-1] == plane.units[1].length
     for (x, y), point in zip(grid.coordinates, plane.points(grid.coordinates), strict=True):
         assert np.linalg.norm(point - A) == pytest.approx(np.hypot(x, y))
@@ -80,7 +79,6 @@ def test_orthogonal_directions_are_orthogonal() -> None:
     directions = geometry.random_orthogonal_directions(5, 1000, seed=0)
     np.testing.assert_allclose(directions @ directions.T, np.eye(5), atol=1e-12)
     for plane in (
-        geometry.random_plane(A, LAYOUT, seed=0),
         geometry.plane_with_random(A, B, LAYOUT, seed=0),
         geometry.plane_through(A, B, C),
         geometry.plane_through(A, B, B + 1e-4 * C),  # nearly collinear: where one pass would lose digits
@@ -92,19 +90,6 @@ def test_random_directions_are_centred_and_not_parallel() -> None:
     u, v = (geometry.random_direction(20_000, seed) for seed in (0, 1))
     assert abs(u.mean()) < 4 / np.sqrt(20_000)
     assert abs(geometry.cosine(u, v)) < 4 / np.sqrt(20_000)
-
-
-def test_filter_normalised_axes_are_made_orthogonal_last_and_say_their_cosine() -> None:
-    plane = geometry.random_plane(A, LAYOUT, seed=4)
-    u, v = (
-        geometry.filter_normalise(geometry.random_direction(LAYOUT.dimension, 4, draw), A, LAYOUT)
-        for draw in (0, 1)
-    )
-    assert abs(plane.basis[0] @ plane.basis[1]) < 1e-12
-    assert plane.cosine == pytest.approx(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
-    assert abs(plane.cosine) > 0.01
-    assert plane.units[1].length == pytest.approx(np.linalg.norm(v) * np.sqrt(1 - plane.cosine**2))
-    assert plane.to_json()["cosine"] == plane.cosine
 
 
 def test_filter_norms_are_taken_over_the_input_axis() -> None:
@@ -144,8 +129,8 @@ def test_negative_values_and_nan_survive_the_surface() -> None:
 
 
 def test_another_seed_gives_another_direction_and_is_recorded() -> None:
-    planes = [geometry.random_plane(A, LAYOUT, seed=seed) for seed in (0, 1)]
-    assert abs(geometry.cosine(planes[0].basis[0], planes[1].basis[0])) < 0.9
+    planes = [geometry.plane_with_random(A, B, LAYOUT, seed=seed) for seed in (0, 1)]
+    assert abs(geometry.cosine(planes[0].basis[1], planes[1].basis[1])) < 0.9
     assert abs(geometry.cosine(planes[0].basis[0], planes[0].basis[1])) < 1e-12
     assert [plane.to_json()["seed"] for plane in planes] == [0, 1]
 

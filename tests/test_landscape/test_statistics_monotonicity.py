@@ -88,7 +88,7 @@ def test_trend_agrees_with_permutations_within_episodes() -> None:
 
 
 def test_a_trend_is_no_proof_of_monotonicity() -> None:
-    """4.10: trend tests reject "no trend"; they do not certify "no dip"."""
+    """docs/landscape.md §10: trend tests reject "no trend"; they do not certify "no dip"."""
     rng = np.random.default_rng(4)
     R = paired(200 * GRID - 80 * (np.abs(GRID - 0.5) < 0.1), 20, rng)
     assert trend_p_value(R) < 1e-6

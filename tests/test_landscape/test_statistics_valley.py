@@ -1,4 +1,4 @@
-"""Width, area, cross-fitted depth, averages along a path, and cliffs, against hand-computed landscapes."""
+"""Width, area, cross-fitted depth and averages along a path, against hand-computed landscapes."""
 
 import math
 
@@ -8,13 +8,9 @@ import pytest
 from landscape.statistics import (
     analyse_path,
     arc_length_average,
-    cliff,
     crossfit,
-    families,
     path_numbers,
     relative_depth,
-    resampling_weights,
-    simultaneous,
     width_and_area,
 )
 from smac.errors import UserError
@@ -141,52 +137,3 @@ def test_relative_depth_never_divides_by_the_rise() -> None:
     assert relative_depth(30, J_0=-60, J_1=-60, J_random=-120) == 0.5  # ends are equal
     assert relative_depth(30, J_0=-90, J_1=-60, J_random=-120) == 0.5
     assert math.isnan(relative_depth(30, J_0=-200, J_1=-150, J_random=-120))
-
-
-# --- cliffs ---
-
-
-def test_cliff_is_safe_for_negative_returns() -> None:
-    """A return that halves its distance from random is a cliff at -200 just as at +800."""
-    R = noisy(np.array([-100.0, -140, -90, -95]), 30, own=2)
-    found = cliff(R, J_random=-200)
-    best = R.mean(axis=1).max()
-    assert found.threshold == pytest.approx(0.25 * (best + 200))
-    assert found.excess.estimate == pytest.approx(found.drop - found.threshold)
-    assert 35 < found.drop < 45
-    assert found.verdict == "cliff"
-    shifted = cliff(R + 1000, J_random=800)
-    assert (shifted.verdict, shifted.drop) == (found.verdict, pytest.approx(found.drop))
-    assert cliff(R, J_random=-200, before=1, after=2).verdict == "no cliff"
-    assert cliff(R, J_random=-200, share=0.36).verdict == "undecided"
-
-
-def test_cliff_bounds_the_drop_against_the_best_point_of_the_grid() -> None:
-    R = noisy(np.array([-100.0, -140, -90]), 20, own=5)
-    J = np.eye(3)
-    weights = resampling_weights(20, 2000, np.random.default_rng(0))
-    half = simultaneous(R, J[0] - J[1] - 0.25 * J, weights, 0.95).half_width
-    found = cliff(R, J_random=-200)
-    assert found.excess.upper - found.excess.estimate == pytest.approx(half)
-
-
-def test_no_cliff_is_not_claimed_without_a_scale_or_with_failed_episodes() -> None:
-    R = noisy(np.array([-100.0, -101, -60]), 30, own=2)
-    assert cliff(R, J_random=-200).verdict == "no cliff"
-    assert cliff(R, J_random=-10).verdict == "undecided"
-    assert "no scale" in cliff(R, J_random=-10).reason
-    failed = R.copy()
-    failed[1, 4] = np.nan
-    assert cliff(failed, J_random=-200).verdict == "undecided"
-    assert cliff(failed, J_random=-200).drop == pytest.approx(np.delete(R[0] - R[1], 4).mean())
-    assert cliff(np.full((3, 10), -200.0), J_random=-300).verdict == "undecided"
-    with pytest.raises(UserError, match="points"):
-        cliff(R[:1], J_random=0)
-    with pytest.raises(UserError, match="no episode"):
-        cliff(np.full((3, 4), np.nan), J_random=0)
-
-
-def test_families_bound_what_the_width_is_made_of() -> None:
-    """W and area lean on V's contrasts: J_0 - J_t and J_1 - J_t for every inner point, in this order."""
-    contrasts = families(np.array([0, 0.5, 1]))["V"].contrasts
-    np.testing.assert_array_equal(contrasts, [[1, -1, 0], [0, -1, 1]])

@@ -60,7 +60,7 @@ def test_an_online_end_below_the_offline_one_is_said_to_fall(tmp_path):
 
 
 def test_depths_are_shares_of_what_the_better_end_gained(five):
-    """Definition 4.3: depth / (max(J_0, J_1) - J_random), never |J_1 - J_0|."""
+    """docs/landscape.md §3: depth / (max(J_0, J_1) - J_random), never |J_1 - J_0|."""
     found, directories = five
     method = found.methods[1]
     by_hand = []
