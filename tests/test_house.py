@@ -93,7 +93,7 @@ def module_of(file: Path) -> str:
 
 
 def needed(file: Path, modules: set[str]) -> set[str]:
-    """Modules of ours that a file imports as soon as it is imported: not in functions, not for types alone."""
+    """Modules of ours that a file imports as soon as it is imported: not in functions or for types alone."""
     found: set[str] = set()
 
     def visit(nodes: list[ast.stmt]) -> None:

@@ -22,9 +22,7 @@ from figures.line.still import line_still
 from figures.style import embed, look, render, save, still
 from smac.files import write_text
 
-__all__ = ["PICTURES", "Line", "draw_line", "line_data", "line_figure", "line_still", "notes"]
-
-PICTURES = ("plot.png", "plot.pdf", "plot.html")
+__all__ = ["Line", "draw_line", "line_data", "line_figure", "line_still", "notes"]
 
 
 def draw_line(line: Line, directory: Path) -> list[Path]:

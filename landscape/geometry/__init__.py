@@ -30,7 +30,7 @@ from landscape.geometry.embedding import (
     principal_components,
 )
 from landscape.geometry.grids import Grid, axis, knotted, parse_axis
-from landscape.geometry.groups import ACTOR, CRITIC, hold, layers, matching, restrict
+from landscape.geometry.groups import ACTOR, hold, layers, matching, restrict
 from landscape.geometry.lines import line, line_alphas, point_on_line, ray
 from landscape.geometry.networks import forward
 from landscape.geometry.planes import (
@@ -55,13 +55,11 @@ from landscape.geometry.vectors import (
     distance,
     flatten,
     layout_of,
-    relative_displacements,
     unflatten,
 )
 
 __all__ = [
     "ACTOR",
-    "CRITIC",
     "Alignment",
     "Anchor",
     "By",
@@ -116,7 +114,6 @@ __all__ = [
     "random_orthogonal_directions",
     "random_walk",
     "ray",
-    "relative_displacements",
     "restrict",
     "straight_chain",
     "transform_units",

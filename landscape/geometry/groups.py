@@ -13,7 +13,6 @@ from landscape.geometry.vectors import Layout, Params, Vector
 from smac.errors import UserError
 
 ACTOR = ("actor.*",)
-CRITIC = ("critic.*",)
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:

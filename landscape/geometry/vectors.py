@@ -149,12 +149,3 @@ def displacements(params_from: Params, params_to: Params) -> dict[str, float]:
 def distance(params_from: Params, params_to: Params) -> float:
     """||theta_to - theta_from||, the Euclidean length of the line from alpha = 0 to alpha = 1."""
     return float(np.linalg.norm(list(displacements(params_from, params_to).values())))
-
-
-def relative_displacements(params_from: Params, params_to: Params) -> dict[str, float]:
-    """||to - from|| / ||from|| of every floating-point tensor; infinite where a zero tensor has moved."""
-    relative = {}
-    for name, moved in displacements(params_from, params_to).items():
-        size = float(np.linalg.norm(params_from[name].astype(np.float64).ravel()))
-        relative[name] = moved / size if size else (np.inf if moved else 0.0)
-    return relative

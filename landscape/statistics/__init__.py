@@ -37,7 +37,6 @@ from landscape.statistics.doctor import Calibration, Case, calibrate
 from landscape.statistics.methods import MethodReport, analyse_seeds
 from landscape.statistics.numbers import (
     PathNumbers,
-    arc_length_average,
     below,
     inside,
     path_numbers,
@@ -46,7 +45,7 @@ from landscape.statistics.numbers import (
 from landscape.statistics.path import Limits, PathReport, analyse_path, falls, monotone_sentence, sentence
 from landscape.statistics.seeds import Aggregate, Profile, Strata, aggregate, iqm, profile
 from landscape.statistics.truths import TRUTHS, Gaussian, SuccessOrFailure, Truth
-from landscape.statistics.valley import SPLITS, CrossfitValley, crossfit, crossfit_valley, width_and_area
+from landscape.statistics.valley import SPLITS, CrossfitValley, crossfit, width_and_area
 from smac.statistics.bounds import (
     Bounds,
     Interval,
@@ -57,7 +56,7 @@ from smac.statistics.bounds import (
 )
 from smac.statistics.classical import wilson
 from smac.statistics.contrasts import Array, Family, families
-from smac.statistics.monotonicity import drawdown, monotone_p_value, permutation_p_value, trend_p_value
+from smac.statistics.monotonicity import drawdown, monotone_p_value, trend_p_value
 from smac.statistics.runs import over_runs
 
 __all__ = [
@@ -89,12 +88,10 @@ __all__ = [
     "analyse_path",
     "analyse_seeds",
     "analyse_stages",
-    "arc_length_average",
     "below",
     "calibrate",
     "compare",
     "crossfit",
-    "crossfit_valley",
     "drawdown",
     "falls",
     "families",
@@ -107,7 +104,6 @@ __all__ = [
     "monotone_sentence",
     "over_runs",
     "path_numbers",
-    "permutation_p_value",
     "pointwise",
     "probability_of_improvement",
     "profile",

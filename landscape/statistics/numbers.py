@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import trapezoid
 
 from smac.errors import UserError
 from smac.statistics.contrasts import Array, families
@@ -70,17 +69,6 @@ def path_numbers(means: Array, alphas: Array, margin: float) -> PathNumbers:
         location=float(t[np.argmin(J)]),
         **values,
     )
-
-
-def arc_length_average(means: Array, lengths: Array) -> float:
-    """Mean of a piecewise linear curve per unit of length (§3): integral of J d(length) / length.
-
-    `lengths` [points] are the distances travelled from the first point, in any unit; they never decrease.
-    """
-    steps = np.diff(lengths)
-    if lengths.shape != means.shape or np.any(steps < 0) or not lengths[-1] > lengths[0]:
-        raise UserError("lengths must be one distance per point, never decrease, and end above their start")
-    return float(trapezoid(means, lengths) / (lengths[-1] - lengths[0]))
 
 
 def relative_depth(depth: float, J_0: float, J_1: float, J_random: float) -> float:

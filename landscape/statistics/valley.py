@@ -83,11 +83,6 @@ def crossfit(
     )
 
 
-def crossfit_valley(R: Array, rng: np.random.Generator, splits: int = SPLITS) -> float:
-    """The estimate of `crossfit` alone."""
-    return crossfit(R, rng, splits).estimate
-
-
 def _squared_error(differences: Array) -> float:
     """Squared standard error of a mean; nan for a single value."""
     n = len(differences)

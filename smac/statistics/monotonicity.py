@@ -4,7 +4,6 @@ Only the upper simultaneous bound on the drawdown can say "monotone"; a test tha
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -62,17 +61,3 @@ def trend_p_value(R: Array) -> float:
         return math.nan
     method = "auto" if points <= 5 else "asymptotic"  # the exact distribution takes seconds from 8 points on
     return float(page_trend_test(R.T, method=method).pvalue)
-
-
-def permutation_p_value(
-    R: Array, statistic: Callable[[Array], float], draws: int, rng: np.random.Generator
-) -> float:
-    """p-value of "the points are exchangeable within every episode" for any statistic of R (§10).
-
-    Point labels are permuted within each column of R [points, episodes] by themselves; large values of the
-    statistic count against the null. Exact for whatever noise the points of an episode share.
-    """
-    observed = statistic(R)
-    rounding = 1e-12 * abs(observed)
-    as_large = sum(statistic(rng.permuted(R, axis=0)) >= observed - rounding for _ in range(draws))
-    return float((1 + as_large) / (draws + 1))

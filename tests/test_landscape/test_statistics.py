@@ -98,7 +98,7 @@ def test_crossfit_removes_the_bias_of_the_minimum() -> None:
     for _ in range(200):
         R = noisy(means, 10, rng, 0, 60)
         naive.append(path_numbers(R.mean(axis=1), GRID, 0.0).V)
-        crossfit.append(statistics.crossfit_valley(R, rng, splits=4))
+        crossfit.append(statistics.crossfit(R, rng, splits=4).estimate)
     truth, error = 100, 3 * np.std(crossfit) / math.sqrt(200)
     assert abs(np.mean(crossfit) - truth) < error + 5
     assert abs(np.mean(naive) - truth) > 2 * abs(np.mean(crossfit) - truth)
@@ -106,7 +106,7 @@ def test_crossfit_removes_the_bias_of_the_minimum() -> None:
 
 def test_crossfit_without_noise_is_the_depth() -> None:
     R = np.tile(np.array([5.0, -3, 4, 8])[:, None], (1, 6))
-    assert statistics.crossfit_valley(R, np.random.default_rng(0)) == 8
+    assert statistics.crossfit(R, np.random.default_rng(0)).estimate == 8
 
 
 def test_monotone_test_keeps_its_size_and_finds_a_dip() -> None:

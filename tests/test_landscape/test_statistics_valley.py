@@ -1,4 +1,4 @@
-"""Width, area, cross-fitted depth and averages along a path, against hand-computed landscapes."""
+"""Width, area and cross-fitted depth against hand-computed landscapes."""
 
 import math
 
@@ -7,13 +7,11 @@ import pytest
 
 from landscape.statistics import (
     analyse_path,
-    arc_length_average,
     crossfit,
     path_numbers,
     relative_depth,
     width_and_area,
 )
-from smac.errors import UserError
 from smac.statistics.bounds import Bounds
 
 GRID = np.linspace(0, 1, 21)
@@ -121,16 +119,6 @@ def test_agreeing_episodes_are_not_exact_knowledge() -> None:
 
 
 # --- averages and shares ---
-
-
-def test_arc_length_average_weighs_by_distance() -> None:
-    J = np.array([0.0, 10, 20])
-    assert arc_length_average(J, np.array([0, 0.5, 1])) == pytest.approx(10)
-    assert arc_length_average(J, np.array([0, 3, 4])) == pytest.approx((3 * 5 + 15) / 4)
-    assert arc_length_average(J - 100, np.array([7, 10, 11])) == pytest.approx(7.5 - 100)
-    for lengths in ([0, 1], [0, 2, 1], [1, 1, 1]):
-        with pytest.raises(UserError, match="lengths"):
-            arc_length_average(J, np.array(lengths, float))
 
 
 def test_relative_depth_never_divides_by_the_rise() -> None:
