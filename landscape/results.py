@@ -96,9 +96,9 @@ class LandscapeResult(ABC):
         return f"<{self.kind} on {self.task}: {self.brief}>"
 
     @property
+    @abstractmethod
     def brief(self) -> str:
         """What `repr` says of it."""
-        return self.sentence.split(". ")[0]
 
     def _repr_html_(self) -> str:
         picture = self.plot() if self.arrays else None
@@ -243,6 +243,10 @@ class PlaneResult(LandscapeResult):
         """Where each is, what it reached itself, and what the surface shows there."""
         return self.result["checkpoints"]
 
+    @property
+    def brief(self) -> str:
+        return f"{len(self.xs)} x {len(self.ys)} points, {len(self.checkpoints)} checkpoints"
+
     def rows(self) -> list[dict[str, Any]]:
         """x, y and every field of each point of the grid."""
         x, y = np.meshgrid(self.xs, self.ys)
@@ -267,6 +271,10 @@ class ProjectionResult(LandscapeResult):
     def positions(self) -> np.ndarray:
         """[points, 2]."""
         return np.array([[one["x"], one["y"]] for one in self.result["points"]], np.float64)
+
+    @property
+    def brief(self) -> str:
+        return f"{len(self.result['points'])} checkpoints by {self.result['embedding']['by']}"
 
     def rows(self) -> list[dict[str, Any]]:
         """Name, place and measured fields of every point."""

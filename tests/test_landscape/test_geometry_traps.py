@@ -69,8 +69,8 @@ def test_a_larger_distance_gives_a_larger_range(distance: float) -> None:
 def test_the_label_of_a_point_is_its_measured_displacement() -> None:
     plane = geometry.plane_with_random(A, B, LAYOUT, seed=0)
     grid = plane.grid(5, 4, margin=0)
-    assert grid.ys[0] == -plane.units[1].length  # one filter norm, to the edge and not a step less
-    assert grid.ys[-1] == plane.units[1].length
+    assert grid.xs[0] == 0  # from one checkpoint to the other, and not a step less
+    assert grid.xs[-1] == pytest.approx(np.linalg.norm(B - A))
     for (x, y), point in zip(grid.coordinates, plane.points(grid.coordinates), strict=True):
         assert np.linalg.norm(point - A) == pytest.approx(np.hypot(x, y))
 
