@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = ["smac", "landscape", "figures", "analysis_cli"]  # each may import itself and those before it
-ROOMS = ["envs", "data", "agents", "policies", "collect", "training"]  # of smac, in the same way
+ROOMS = ["tasks", "envs", "data", "agents", "policies", "collect", "training"]  # of smac, in the same way
 
 
 def imported(file: Path) -> set[str]:
@@ -75,3 +75,64 @@ def test_statistics_know_nothing_of_training():
         modules = {n.module for n in ast.walk(source) if isinstance(n, ast.ImportFrom) and n.module}
         ours = {m for m in modules if m.split(".")[0] in ORDER}
         assert all(m.startswith("smac.statistics") or m == "smac.errors" for m in ours), file
+
+
+def modules() -> dict[str, Path]:
+    """Every module of smac, by its name."""
+    files = {file.relative_to(ROOT).with_suffix(""): file for file in (ROOT / "smac").rglob("*.py")}
+    return {".".join(p.parts).removesuffix(".__init__"): file for p, file in files.items()}
+
+
+def modules_imported(file: Path, known: set[str]) -> set[str]:
+    """Modules of smac that a file imports, in functions too; not what only type checkers read."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known else node.module for name in inner.values()}
+    return found & known
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that import each other, by whatever way round."""
+    reached: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        open_ = [*graph[start]]
+        while open_:
+            name = open_.pop()
+            if name not in seen:
+                seen.add(name)
+                open_ += graph[name]
+        reached[start] = seen
+    groups = {frozenset(b for b in reached[a] if a in reached[b]) for a in graph if a in reached[a]}
+    return sorted(map(sorted, groups))
+
+
+def test_no_circle_of_imports_in_smac():
+    """Neither among modules nor among the rooms that they stand in; an import in a function counts."""
+    files = modules()
+    graph = {name: modules_imported(file, files.keys()) - {name} for name, file in files.items()}
+    assert circles(graph) == []
+    rooms: dict[str, set[str]] = {}
+    for name, imports in graph.items():
+        room = ".".join(name.split(".")[:2])
+        rooms.setdefault(room, set()).update({".".join(i.split(".")[:2]) for i in imports} - {room})
+    assert circles(rooms) == []
+
+
+def test_a_circle_is_found_in_functions_and_over_three_modules(tmp_path):
+    (tmp_path / "a.py").write_text("def f():\n    from b import g\n")
+    (tmp_path / "b.py").write_text("import c\n")
+    (tmp_path / "c.py").write_text("from typing import TYPE_CHECKING\nimport a\n")
+    names = {"a", "b", "c"}
+    graph = {name: modules_imported(tmp_path / f"{name}.py", names) for name in names}
+    assert circles(graph) == [["a", "b", "c"]]
+    (tmp_path / "c.py").write_text("if TYPE_CHECKING:\n    import a\n")
+    assert modules_imported(tmp_path / "c.py", names) == set()

@@ -9,7 +9,6 @@ from smac.envs.make import (
     describe_env,
     env_spec,
     make_env,
-    registered_horizon,
     reports_success,
 )
 from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward
@@ -28,6 +27,5 @@ __all__ = [
     "describe_env",
     "env_spec",
     "make_env",
-    "registered_horizon",
     "reports_success",
 ]

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import io
 import logging
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from smac.envs.kitchen import CompletionFlags, KitchenReward
 from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward, UnitAction
 from smac.errors import UserError
 from smac.tasks import Task, kitchen
+from smac.tasks.environments import specification
 
 log = logging.getLogger(__name__)
 MUJOCO_BELOW = (3, 11)  # gymnasium-robotics 1.4 models do not load in later versions
@@ -58,13 +58,13 @@ def make_env(task: Task) -> gymnasium.Env:
     the environment's spaces are not vectors.
     """
     check_mujoco(importlib.metadata.version("mujoco"))
-    _register_robotics()
+    spec = specification(task)
     try:
         with warnings.catch_warnings():
             # a task names its version on purpose: AntMaze's data are of v4
             warnings.filterwarnings("ignore", message=".*is out of date")
             env = gymnasium.make(
-                task.env_id, max_episode_steps=task.horizon, disable_env_checker=True, **task.env_kwargs
+                spec, max_episode_steps=task.horizon, disable_env_checker=True, **task.env_kwargs
             )
     except (gymnasium.error.Error, TypeError, ValueError, ImportError) as error:
         raise UserError(f"task {task.name}: the environment cannot be made ({error})") from None
@@ -99,15 +99,6 @@ def _keys(task: Task, env: gymnasium.Env) -> tuple[str, ...]:
 
 def _unit_box(space: gymnasium.Space) -> bool:
     return isinstance(space, Box) and bool((space.low == -1.0).all() and (space.high == 1.0).all())
-
-
-def registered_horizon(env_id: str) -> int | None:
-    """The time limit that an environment is registered with, if any; UserError if it is unknown."""
-    _register_robotics()
-    try:
-        return gymnasium.spec(env_id).max_episode_steps
-    except (gymnasium.error.Error, ImportError) as error:
-        raise UserError(f"unknown environment {env_id!r}: {str(error).rstrip('.')}") from None
 
 
 @cache
@@ -164,17 +155,6 @@ def check_mujoco(version: str) -> None:
     if tuple(int(part) for part in version.split(".")[:2]) >= MUJOCO_BELOW:
         limit = ".".join(map(str, MUJOCO_BELOW))
         raise UserError(f"mujoco {version} is too new for gymnasium-robotics: pip install 'mujoco<{limit}'")
-
-
-@cache
-def _register_robotics() -> None:
-    """Registers the gymnasium-robotics environments; the notice it prints on import goes to the log."""
-    notice = io.StringIO()
-    with contextlib.redirect_stderr(notice):
-        import gymnasium_robotics
-    gymnasium.register_envs(gymnasium_robotics)
-    if notice.getvalue():
-        log.debug("gymnasium-robotics says: %s", notice.getvalue().strip())
 
 
 def _remove_model_file(env: gymnasium.Env) -> None:
