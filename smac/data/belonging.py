@@ -7,7 +7,7 @@ from typing import Any
 
 from smac.errors import UserError
 from smac.tasks import Task, get_task, task_names
-from smac.tasks.environments import specification
+from smac.tasks.environments import check_stated, specification
 
 Walls = tuple[tuple[bool, ...], ...]
 
@@ -57,6 +57,7 @@ def check_belongs(metadata: Mapping[str, Any], task: Task, where: str) -> None:
     if "task" in metadata:
         if metadata["task"] == task.name:
             return
+        check_stated(str(metadata["task"]), where)
         differing = _own_differences(get_task(str(metadata["task"])), task)
     else:
         spec = recorded_spec(metadata)

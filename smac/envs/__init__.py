@@ -1,6 +1,7 @@
 """The environments of tasks: `make_env` builds one, the wrappers say what a task changes about it."""
 
 from smac.envs.adroit import CorrectedReward
+from smac.envs.determinism import Repetition, notice_of, repetition_of
 from smac.envs.kitchen import CompletionFlags, KitchenReward
 from smac.envs.make import (
     EnvDims,
@@ -21,11 +22,14 @@ __all__ = [
     "FlatObservation",
     "KitchenReward",
     "OwnReward",
+    "Repetition",
     "ScaledAction",
     "SuccessReward",
     "check_mujoco",
     "describe_env",
     "env_spec",
     "make_env",
+    "notice_of",
+    "repetition_of",
     "reports_success",
 ]

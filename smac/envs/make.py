@@ -92,8 +92,9 @@ def _keys(task: Task, env: gymnasium.Env) -> tuple[str, ...]:
         if not isinstance(part, Box) or len(part.shape) != 1:
             raise UserError(f"task {task.name}: observations must be vectors, its space is {space}")
     action = env.action_space
-    if not isinstance(action, Box) or len(action.shape) != 1 or not action.is_bounded():
-        raise UserError(f"task {task.name}: actions must be bounded vectors, their space is {action}")
+    real = isinstance(action, Box) and np.issubdtype(action.dtype, np.floating)
+    if not isinstance(action, Box) or not real or len(action.shape) != 1 or not action.is_bounded():
+        raise UserError(f"task {task.name}: actions must be bounded real vectors, their space is {action}")
     return keys
 
 
@@ -138,7 +139,8 @@ def describe_env(task: Task) -> EnvFacts:
     dims, env = env_spec(task), make_env(task)
     env.close()
     assert env.spec is not None
-    package = str(env.spec.entry_point).split(".")[0].replace("_", "-")
+    made_by = env.spec.entry_point
+    package = str(getattr(made_by, "__module__", made_by)).split(".")[0].split(":")[0].replace("_", "-")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         package += f" {importlib.metadata.version(package)}"
     wrappers = tuple(wrapper.name for wrapper in env.spec.additional_wrappers)

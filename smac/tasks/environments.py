@@ -16,6 +16,7 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
@@ -55,14 +56,14 @@ def module_of(name: str) -> str | None:
     return module if colon else None
 
 
-def check_stated(name: str, where: str) -> None:
-    """UserError if a task that a file names would have a module imported that nobody else has named."""
-    module = module_of(name)
-    if module and module not in sys.modules and module not in stated_modules():
-        raise UserError(
-            f"{where}: its task {name} is registered by the module {module}, which a file cannot have "
-            f"imported: add --env-import {module}, or import it first"
-        )
+def check_stated(task: str, where: object, others: Iterable[str] = ()) -> None:
+    """UserError if a file names a module, in its task or as one of `others`, that no one else has named."""
+    for module in filter(None, [module_of(task), *others]):
+        if module not in sys.modules and module not in stated_modules():
+            raise UserError(
+                f"{where}: its task {task} needs the module {module}, which is not imported because a file "
+                f"says so: add --env-import {module}, or import it first"
+            )
 
 
 def env_spec_of(env_id: str) -> EnvSpec:

@@ -29,6 +29,7 @@ from smac.errors import UserError
 from smac.files import from_plain
 from smac.provenance import versions
 from smac.tasks import Task, get_task
+from smac.tasks.environments import check_stated, stated_modules
 from smac.training.fast import check_mode
 from smac.training.offline import OfflineOptions, pretrain, take_diffusion
 from smac.training.online import (
@@ -47,6 +48,7 @@ CONTINUED = (
     "optimiser", "reward_scale", "reward_bias",
 )  # fmt: skip
 
+ENV_IMPORT_KEY = "env_import"  # of config.json
 TaskName = Annotated[str, tyro.conf.arg(aliases=["--env"])]
 Opened = Callable[[Mapping[str, Any]], AbstractContextManager[Run]]  # of what a job finds out on its way
 
@@ -222,11 +224,13 @@ class Training(Job):
 
 def job_config(job: Job, command_line: str) -> dict[str, Any]:
     """What `config.json` of a run of this job begins with."""
-    return job.to_json() | {"command_line": command_line, "versions": versions()}
+    modules = {ENV_IMPORT_KEY: list(stated_modules())} if stated_modules() else {}
+    return job.to_json() | modules | {"command_line": command_line, "versions": versions()}
 
 
 def job_of(config: Mapping[str, Any], directory: Path) -> Job:
     """The job that began a run, with every option as it was; of an older version, as that version had it."""
+    check_stated(str(config["task"]), directory, config.get(ENV_IMPORT_KEY, ()))
     agent = from_plain(agent_class(config["algorithm"]).Config, config["agent"])
     shared: Any = {name: config[name] for name in ("algorithm", "dataset", "seed", "device", "threads")}
     if config["command"] == "finetune":
