@@ -219,7 +219,10 @@ def test_a_matrix_from_the_shell(package, tmp_path):
         "data.npz", f"--pretrain={small}",
         f"--finetune={small.replace('--hidden 8 8 ', '')} --learning-starts 10", "--workers", 2, "--out", "m",
     ]  # fmt: skip
-    call("smac", *matrix)
+    assert "in units of return" in call("smac", *matrix)
+    numbers = json.loads((tmp_path / "m/transfer.json").read_text())["online"]["iql-sac"]["over_seeds"]
+    assert {"switch/dip", "switch/gain", "regret/return"} <= numbers.keys()
+    assert "regret/eval" not in numbers
     cell = "m/finetune/iql-sac"
     refused = call("smac", "evaluate", cell, "--episodes", 2, status=2)
     assert f"add --env-import {package}" in refused
