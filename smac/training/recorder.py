@@ -101,6 +101,8 @@ class Recorder:
 
     def start(self) -> int:
         """The step to continue after: 0, or where an interrupted run's last state was taken."""
+        if self.schedule.save_every:
+            self.run.check_state(self.parts)
         return self.run.restore(self.phase, self.parts)
 
     def add(self, metrics: Mapping[str, Tensor]) -> None:
