@@ -33,7 +33,8 @@ class Program:
             kind = resolve_name(self.commands[verb])
             # a command may read the line first, for what one option makes the defaults of others
             default = kind.prefilled(words) if hasattr(kind, "prefilled") else tyro.MISSING_NONPROP
-            about = f"{inspect.getdoc(kind)}\n\n{HELP}"
+            more = kind.epilogue() if hasattr(kind, "epilogue") else ""
+            about = "\n\n".join(filter(None, (inspect.getdoc(kind), more, HELP)))
             return tyro.cli(
                 kind,
                 args=words,

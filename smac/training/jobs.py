@@ -17,8 +17,9 @@ from typing import Annotated, Any, ClassVar
 import torch
 import tyro
 
-from smac.agents import OFFLINE, ONLINE, agent_class, config_of, default_config
+from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config
 from smac.agents.base import AgentConfig
+from smac.agents.registry import GROUP
 from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.memory_map import load_transitions
 from smac.data.minari_io import find_dataset
@@ -27,6 +28,7 @@ from smac.data.rewards import reward_scale
 from smac.envs import env_spec
 from smac.errors import UserError
 from smac.files import from_plain
+from smac.plugins import load_plugins
 from smac.provenance import versions
 from smac.tasks import Task, get_task
 from smac.tasks.environments import check_stated, stated_modules
@@ -49,6 +51,17 @@ CONTINUED = (
 )  # fmt: skip
 
 ENV_IMPORT_KEY = "env_import"  # of config.json
+
+
+def choices(among: Registry) -> str:
+    """The algorithms there are, of installed packages too, as help says it."""
+    load_plugins(GROUP)
+    return f"one of: {', '.join(among)}"
+
+
+OnlineName = Annotated[
+    str, tyro.conf.arg(help_behavior_hint=lambda default: f"({choices(ONLINE)}; default: {default})")
+]
 TaskName = Annotated[str, tyro.conf.arg(aliases=["--env"])]
 Opened = Callable[[Mapping[str, Any]], AbstractContextManager[Run]]  # of what a job finds out on its way
 
@@ -85,7 +98,7 @@ class Pretraining(Job):
     """Name of the task (`smac tasks`), or the id of a gymnasium environment; options follow an @, as in
     Pendulum-v1@horizon=100."""
     algorithm: str
-    """bc, cql, cal_ql, iql, td3_bc or smac."""
+    """Name of the algorithm."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
     variant: str | None = None
@@ -135,8 +148,8 @@ class Finetuning(Job):
     """Checkpoint file, or a run directory: then every seed-*/offline.safetensors in it, as one stack."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm; those of the networks are the checkpoint's."""
-    algorithm: str = "sac"
-    """sac, td3, td3_bc or awr."""
+    algorithm: OnlineName = "sac"
+    """Name of the algorithm."""
     online: tyro.conf.OmitArgPrefixes[FinetuneOptions] = field(default_factory=FinetuneOptions)
     """Options of the online phase."""
     dataset: str | None = None
@@ -186,8 +199,8 @@ class Training(Job):
     Pendulum-v1@horizon=100."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
-    algorithm: str = "sac"
-    """sac, td3, td3_bc or awr."""
+    algorithm: OnlineName = "sac"
+    """Name of the algorithm."""
     online: tyro.conf.OmitArgPrefixes[OnlineOptions] = field(default_factory=OnlineOptions)
     """Options of the online phase."""
     dataset: str | None = None
