@@ -56,7 +56,7 @@ ENV_IMPORT_KEY = "env_import"  # of config.json
 def choices(among: Registry) -> str:
     """The algorithms there are, of installed packages too, as help says it."""
     load_plugins(GROUP)
-    return f"one of: {', '.join(among)}"
+    return f"one of: {', '.join(sorted(among))}"
 
 
 OnlineName = Annotated[

@@ -14,7 +14,7 @@ TWO_POLES = smac.register_task(
         rewards=("own",),
         random_return=45.5,
         expert_return=1000.0,
-        references="uniform actions, 50 episodes, reset seeds from 5000; the full bonus of 10 at all 100 steps",
+        references="uniform actions, 50 episodes, reset seeds from 5000; the full bonus of 10 at every step",
         defaults={"all": {"hidden": (64, 64)}, "awac": {"inverse_temperature": 3.0}},
     )
 )
