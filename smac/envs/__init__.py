@@ -11,6 +11,7 @@ from smac.envs.make import (
     env_spec,
     make_env,
     reports_success,
+    tells_success,
 )
 from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward
 
@@ -32,4 +33,5 @@ __all__ = [
     "notice_of",
     "repetition_of",
     "reports_success",
+    "tells_success",
 ]

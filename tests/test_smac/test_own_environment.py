@@ -16,11 +16,12 @@ import smac
 from analysis_cli import landscape as landscape_command
 from analysis_cli import smac as smac_command
 from smac.checkpoint import load_checkpoint, save_checkpoint
-from smac.envs import env_spec, make_env, notice_of, repetition_of
+from smac.envs import env_spec, make_env, notice_of, repetition_of, reports_success
 from smac.envs.units import action_box
 from smac.errors import UserError
 from smac.tasks import get_task
 from smac.tasks.environments import ENV_IMPORT
+from smac.training.evaluate import Evaluator
 
 CODE = '''
 import gymnasium
@@ -41,13 +42,16 @@ class Slide(gymnasium.Env):
         super().reset(seed=seed)
         rng = np.random.default_rng() if self.fault == "start" else self.np_random
         self.x = 0.0 if self.fault == "seeds" else rng.normal()
+        self.t = 0
         return np.array([self.x, 0.0]), {}
 
     def step(self, action):
         assert self.action_space.contains(np.asarray(action, np.float64)), action
         noise = np.random.default_rng().normal() if self.fault == "steps" else 0.0
         self.x += 0.1 * (action[0] - action[1]) + noise
-        return np.array([self.x, action[0]]), np.array([-abs(self.x)]), False, False, {}
+        self.t += 1
+        info = {"success": self.x > -9} if self.fault == "late" and self.t == 20 else {}
+        return np.array([self.x, action[0]]), np.array([-abs(self.x)]), False, False, info
 
 
 gymnasium.register("Slide-v0", entry_point=Slide, max_episode_steps=20)
@@ -164,6 +168,16 @@ def test_whether_an_environment_repeats_itself(package, fault, found, words):
     assert (measured.start, measured.steps, measured.seeds_differ) == found
     notice = notice_of(task)
     assert notice is None if words is None else words in str(notice)
+
+
+def test_success_that_is_told_at_the_end_alone_counts(package):
+    assert not reports_success(get_task(f"{package}:Slide-v0"))
+    task = get_task(f"{package}:Slide-v0@env.fault=late")
+    assert reports_success(task)
+    assert not reports_success(get_task(f"{package}:Slide-v0@env.fault=late,horizon=19"))
+    evaluator = Evaluator(task, 1, episodes=2, seed=0)
+    assert evaluator(small_agent(task.name)[0].actor)["eval/success"] == 1.0
+    evaluator.close()
 
 
 def test_own_tasks_are_not_measured():
