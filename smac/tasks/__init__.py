@@ -37,7 +37,9 @@ def get_task(name: str) -> Task:
             f"unknown task {base!r}: {hint}tasks are {', '.join(TASKS)}, or the id of an environment"
         )
     task = found.with_options(options) if at else found
-    return task if is_own(task) else _with_specification(task)
+    if is_own(task) or (base in TASKS and not knows(task.env_id)):  # the latter is for `make_env` to say
+        return task
+    return _with_specification(task)
 
 
 def is_own(task: Task) -> bool:

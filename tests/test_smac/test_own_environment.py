@@ -22,6 +22,7 @@ from smac.errors import UserError
 from smac.tasks import get_task
 from smac.tasks.environments import ENV_IMPORT
 from smac.training.evaluate import Evaluator
+from smac.training.jobs import job_of
 
 CODE = '''
 import gymnasium
@@ -148,6 +149,8 @@ def test_no_file_has_a_module_imported(package, tmp_path):
     )
     with pytest.raises(UserError, match=f"because a file says so: add --env-import {package}"):
         load_checkpoint(path)
+    with pytest.raises(UserError, match=f"Slide-v0 needs the module {package}.*add --env-import {package}"):
+        job_of({"task": "Slide-v0", "env_import": [package]}, tmp_path)
     assert package not in sys.modules
     smac.register_env_module(package)
     assert load_checkpoint(path).description.task == f"{package}:Slide-v0"

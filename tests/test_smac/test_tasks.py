@@ -7,6 +7,7 @@ import pytest
 
 import smac
 from smac.agents import AGENTS, default_config
+from smac.envs import env_spec
 from smac.errors import UserError
 from smac.tasks import REWARDS, Task, get_task, task_names
 from smac.tasks.explain import explain
@@ -50,6 +51,11 @@ def test_a_task_of_ones_own_is_like_ours(swing):
     assert (task, task.margin, task.score(-20.0)) == (swing, 19.0, 1.0)
     assert get_task("swing-up@horizon=9").horizon == 9
     assert default_config("sac", task).actor_lr == 0.01
+    smac.register_task(swing_elsewhere := replace(swing, name="elsewhere", env_id="not_there:Swing-v0"))
+    assert get_task("elsewhere") == swing_elsewhere  # it can be listed; to be played it needs its environment
+    with pytest.raises(UserError, match="module 'not_there'"):
+        env_spec(get_task("elsewhere"))
+    TASKS.pop("elsewhere")
     assert smac.register_task(swing) is swing  # a module that is imported again
     with pytest.raises(UserError, match="did you mean 'swing-up'"):
         get_task("swing-u")
