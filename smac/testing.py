@@ -54,19 +54,19 @@ def _check_metrics(metrics: Metrics, seeds: int) -> None:
 
 
 def random_batch(
-    seeds: list[int], rows: int = ROWS, purpose: str = "batch", observation_dim: int = OBSERVATION
+    seeds: list[int], size: int = ROWS, purpose: str = "batch", observation_dim: int = OBSERVATION
 ) -> Batch:
-    """Transitions [seeds, rows, .] with every column that a batch can have, drawn seed by seed."""
+    """Transitions [seeds, size, .] with every column that a batch can have, drawn seed by seed."""
     draws = Streams(seeds, purpose)
     return Batch(
-        observations=draws.normal(rows, observation_dim),
-        actions=1.8 * draws.uniform(rows, ACTION) - 0.9,
-        next_observations=draws.normal(rows, observation_dim),
-        rewards=-draws.uniform(rows),
-        masks=(draws.uniform(rows) > 0.2).float(),
-        mc_returns=-5.0 * draws.uniform(rows),
-        outcomes=draws.normal(rows),
-        scores=draws.normal(rows, ACTION),
+        observations=draws.normal(size, observation_dim),
+        actions=1.8 * draws.uniform(size, ACTION) - 0.9,
+        next_observations=draws.normal(size, observation_dim),
+        rewards=-draws.uniform(size),
+        masks=(draws.uniform(size) > 0.2).float(),
+        mc_returns=-5.0 * draws.uniform(size),
+        outcomes=draws.normal(size),
+        scores=draws.normal(size, ACTION),
     )
 
 
