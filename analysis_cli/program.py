@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
 from analysis_cli.console import call
+from analysis_cli.environments import HELP, without_env_import
 
 CONFIG = (OmitSubcommandPrefixes, OmitArgPrefixes)
 
@@ -25,17 +27,27 @@ class Program:
 
     def parse(self, arguments: Sequence[str]) -> Any:
         """The command that the arguments name, with its options filled in."""
+        arguments = without_env_import(arguments)
         verb, *words = arguments or [""]
         if verb in self.commands:
             kind = resolve_name(self.commands[verb])
             # a command may read the line first, for what one option makes the defaults of others
             default = kind.prefilled(words) if hasattr(kind, "prefilled") else tyro.MISSING_NONPROP
-            return tyro.cli(kind, args=words, prog=f"{self.name} {verb}", default=default, config=CONFIG)
+            more = kind.epilogue() if hasattr(kind, "epilogue") else ""
+            about = "\n\n".join(filter(None, (inspect.getdoc(kind), more, HELP)))
+            return tyro.cli(
+                kind,
+                args=words,
+                prog=f"{self.name} {verb}",
+                default=default,
+                description=about,
+                config=CONFIG,
+            )
         kinds: Any = Union[  # noqa: UP007
             tuple(Annotated[resolve_name(place), subcommand(name)] for name, place in self.commands.items())
         ]
-        line = list(arguments)
-        return tyro.cli(kinds, args=line, prog=self.name, description=self.description, config=CONFIG)
+        about = f"{self.description}\n\n{HELP}"
+        return tyro.cli(kinds, args=arguments, prog=self.name, description=about, config=CONFIG)
 
     def main(self) -> None:
         call(self.name, lambda: self.parse(sys.argv[1:]).run())

@@ -26,7 +26,8 @@ class ListTasks:
         table = Table("task", "horizon", "reward", "random, expert return", "what it is")
         for name in task_names():
             task = get_task(name)
-            references = f"{task.random_return:.1f}, {task.expert_return:.1f}"
+            known = (task.random_return, task.expert_return)
+            references = ", ".join("none" if x is None else f"{x:.1f}" for x in known)
             table.add_row(name, str(task.horizon), task.reward, references, task.description)
         console.print(table)
         console.print("`smac tasks show NAME` explains one, or any other environment that gymnasium knows")

@@ -24,6 +24,7 @@ from smac.training.jobs import (
     Job,
     Pretraining,
     Training,
+    choices,
     finetune_defaults,
     job_config,
 )
@@ -43,6 +44,10 @@ class Pretrain(Pretraining):
         task, algorithm = option_of(arguments, "", "--task", "--env"), option_of(arguments, "", "--algorithm")
         agent = defaults(task, algorithm, OFFLINE, option_of(arguments, "", "--variant"))
         return cls(task=tyro.MISSING, algorithm=tyro.MISSING, agent=agent)
+
+    @classmethod
+    def epilogue(cls) -> str:
+        return f"--algorithm is {choices(OFFLINE)}."
 
     def run(self) -> None:
         carry_out(self, self.out)

@@ -46,12 +46,17 @@ SWITCH_COLUMNS = {
     DIP: 2, MONOTONE: 0, "switch/gain": 2, "switch/recovery_steps": 0, "switch/evaluated_every": 0
 }  # fmt: skip
 ONLINE_COLUMNS = {"final_score": 2, "final_success": 2, "regret/eval": 2, MIN_MAX: 2, "regret/train": 2}
+ONLINE_RETURNS = {"final_return": 1, "final_success": 2, "regret/return": 1, MIN_MAX: 2, "regret/train": 2}
 MEANING = (
     "dip: score at the switch minus the worst evaluation after it, found on one half of the episodes and "
     "measured on the other, so without a fall it is 0 in the mean; noise can hide the worst one, so its "
     "interval ends above the raw dip; monotone: seeds by whether the score ever "
     f"falls by more than {MARGIN} after the switch, then the same of their mean curve; regret min max: "
     "regret eval as a share of the way from the smallest to the largest of the table, lower is better."
+)
+IN_RETURNS = (
+    "The task has no reference returns, so dip, drawdown and gain are in units of return, monotone needs "
+    '--finetune="--dip-margin RETURN", and regret return is minus the mean return.'
 )
 WITHOUT_EPISODES = (
     "dip raw is found and measured on the same episodes, which makes it too large: there is nothing "
@@ -246,12 +251,18 @@ def report(out: Path, plan: dict[str, Any]) -> None:
         online[cell][MIN_MAX] = share
     result = {key: plan[key] for key in ("command_line", "task", "versions")}
     write_json(out / "transfer.json", result | {"offline": offline, "online": online})
+    in_returns = any("regret/return" in cell["over_seeds"] for cell in online.values())
     tables = [
         _table("offline", OFFLINE_COLUMNS, {method_label(a): x for a, x in offline.items()}),
         _table("the switch", switch_columns(online), {_arrow(cell): x for cell, x in online.items()}),
-        _table("online", ONLINE_COLUMNS, {_arrow(cell): x for cell, x in online.items()}),
+        _table(
+            "online",
+            ONLINE_RETURNS if in_returns else ONLINE_COLUMNS,
+            {_arrow(cell): x for cell, x in online.items()},
+        ),
     ]
     meaning = MEANING if common_dip([*online.values()]) == DIP else f"{MEANING} {WITHOUT_EPISODES}"
+    meaning += f" {IN_RETURNS}" * in_returns
     protocols = protocol_tables(out, offline, online)
     _print(tables)
     console.print(meaning, style="dim")

@@ -97,7 +97,7 @@ def load_critics(policy: PolicyCheckpoint, name: str) -> ActorCritic:
     kind = agent_class(about.algorithm)
     if not issubclass(kind, ActorCritic) or not any(n.startswith("critic.") for n in checkpoint.tensors):
         raise lacks
-    agent = kind(config_of(about), about.observation_dim, about.action_dim, [about.seed])  # type: ignore[arg-type]
+    agent = kind(config_of(about), about.observation_dim, about.action_dim, [about.seed])
     agent.load_tensors([checkpoint.tensors])
     return agent
 

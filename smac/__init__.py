@@ -21,8 +21,12 @@ _EXPORTS = {
     "TrainingRun": "smac.api",
     "UserError": "smac.errors",
     "register": "smac.agents.registry",
+    "Task": "smac.tasks",
+    "register_task": "smac.tasks",
+    "register_env_module": "smac.tasks",
 }
 __all__ = [
+    "Task",
     "TrainingRun",
     "UserError",
     "evaluate",
@@ -30,6 +34,8 @@ __all__ = [
     "load",
     "pretrain",
     "register",
+    "register_env_module",
+    "register_task",
     "resume",
     "train",
 ]
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from smac.agents.registry import register
     from smac.api import TrainingRun, evaluate, finetune, load, pretrain, resume, train
     from smac.errors import UserError
+    from smac.tasks import Task, register_env_module, register_task
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ from torch import Tensor
 import smac
 from smac.errors import UserError
 from smac.files import write_atomically
+from smac.tasks.environments import check_stated
 
 FORMAT = 1
 HEADER = "smac"  # key of the description in the safetensors header
@@ -80,6 +81,8 @@ def _parse(path: Path, header: str) -> Description:
         values = json.loads(header)
         if values["format"] > FORMAT:
             raise UserError(f"{path}: format {values['format']} is newer than this version reads; upgrade")
-        return Description(**values)
+        about = Description(**values)
+        check_stated(str(about.task), path)
+        return about
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: its description cannot be read ({error})") from None

@@ -3,61 +3,27 @@
 import sys
 from types import ModuleType
 
-import numpy as np
 import torch
 
 from smac.agents import AGENTS, agent_class
 from smac.agents.base import Agent
 from smac.checkpoint import Description
-from smac.data.replay import Batch
-from smac.data.transitions import Episode, Transitions
 from smac.envs import env_spec
-from smac.streams import Streams
 from smac.tasks import get_task
+from smac.testing import ACTION as ACT
+from smac.testing import OBSERVATION as OBS
+from smac.testing import random_batch as random_batch
+from smac.testing import random_transitions as toy_transitions  # noqa: F401
 from smac.training.recorder import describe
 
-OBS, ACT = 3, 2
 SMALL = {"hidden": (16, 16), "batch_size": 8}
 SMALLER = {"cql": {"cql_actions": 3}, "cal_ql": {"cql_actions": 3}, "smac": {"diffusion_hidden": (16,)}}
-
-
-def random_batch(
-    seeds: list[int], size: int = 8, purpose: str = "batch", observation_dim: int = OBS
-) -> Batch:
-    draws = Streams(seeds, purpose)
-    return Batch(
-        observations=draws.normal(size, observation_dim),
-        actions=1.8 * draws.uniform(size, ACT) - 0.9,
-        next_observations=draws.normal(size, observation_dim),
-        rewards=-draws.uniform(size),
-        masks=(draws.uniform(size) > 0.2).float(),
-        mc_returns=-5 * draws.uniform(size),
-        outcomes=draws.normal(size),
-        scores=draws.normal(size, ACT),
-    )
 
 
 def toy_agent(algorithm: str, seeds: list[int], **options: object) -> Agent:
     """An agent with small networks for `random_batch`."""
     kind = AGENTS[algorithm]
     return kind(kind.Config(**SMALL | SMALLER.get(algorithm, {}) | options), OBS, ACT, seeds)
-
-
-def toy_transitions(count: int, observation_dim: int, action_dim: int) -> Transitions:
-    """Random episodes of ten steps."""
-    rng = np.random.default_rng(0)
-    episodes = [
-        Episode(
-            observations=rng.normal(size=(11, observation_dim)).astype(np.float32),
-            actions=rng.uniform(-1, 1, size=(10, action_dim)).astype(np.float32),
-            rewards=np.full(10, -1, np.float32),
-            success=np.zeros(10, bool),
-            terminated=False,
-            truncated=True,
-        )
-        for _ in range(count // 10)
-    ]
-    return Transitions.from_episodes(episodes, discount=0.99, failure_reward=-1.0)
 
 
 def small_agent(task: str = "pointmaze-umaze", algorithm: str = "sac", seed: int = 0, **config: object):

@@ -16,7 +16,7 @@ from landscape.geometry import check_same_layout
 from landscape.statistics.path import check_options
 from smac.agents import method_label
 from smac.checkpoint import Description
-from smac.envs import reports_success
+from smac.envs import reports_success, tells_success
 from smac.errors import UserError
 from smac.files import write_atomically, write_json
 from smac.policies import PolicyCheckpoint, load_policy, of_one_kind
@@ -198,7 +198,7 @@ def fields_of(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
     """
     finished = rollouts.statuses == Status.FINISHED
     values = {"return": rollouts.returns, "length": rollouts.lengths.astype(float)}
-    if reports_success(task):
+    if tells_success(task, rollouts.successes):
         values["success"] = rollouts.successes.astype(float)
     score = np.asarray(task.score(rollouts.returns, rollouts.solved))
     if np.isfinite(score).any():

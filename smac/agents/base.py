@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from smac.data.replay import Batch
+from smac.data.replay import Batch, OfflineData
 from smac.data.rewards import RewardScale, ScaleRule
 from smac.errors import UserError
 from smac.nets import (
@@ -147,6 +147,19 @@ def bellman_target(
     return rewards + discount * masks * (next_values - alpha * next_log_probs)
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """A phase of a method's own before the offline phase; the training loop carries it out."""
+
+    name: str
+    """Of the phase, in metrics.csv and in messages."""
+    steps: int
+    update: Callable[[Batch], Metrics]
+    """One step on a batch of the dataset; metrics [seeds]."""
+    trainer: Any
+    """What changes meanwhile beside the agent, for a saved state."""
+
+
 class Agent(ABC):
     """An actor and its optimiser, for a stack of seeds."""
 
@@ -165,17 +178,26 @@ class Agent(ABC):
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
+        """`seeds` are those of the stack, one agent each."""
         self.config, self.seeds, self.device = config, tuple(seeds), torch.device(device)
         self.observation_dim, self.action_dim = observation_dim, action_dim
+        self.noise = Streams(seeds, "agent/noise", self.device)
+        self.updates = 0  # calls of `update` so far
+        self.variant = 1  # which of its kinds of update is under way; all of one kind do the same work
+        self.build()
+
+    def build(self) -> None:
+        """Make networks, optimisers, and what else changes in training; a method with more adds it here.
+
+        Sizes, seeds, device and configuration are there by now.
+        """
+        config = self.config
         self.actor = ACTORS[self.actor_kind](
-            self.stack, observation_dim, action_dim, config.hidden, activation=config.activation,
+            self.stack, self.observation_dim, self.action_dim, config.hidden, activation=config.activation,
             layer_norm=config.actor_layer_norm,
         )  # fmt: skip
         self.new(self.actor, "actor")
-        self.noise = Streams(seeds, "agent/noise", self.device)
         self.actor_optimiser = self.optimiser([self.actor], config.actor_lr)
-        self.updates = 0  # calls of `update` so far
-        self.variant = 1  # which of its kinds of update is under way; all of one kind do the same work
 
     @property
     def stack(self) -> tuple[int]:
@@ -202,6 +224,18 @@ class Agent(ABC):
         if self.config.optimiser == "muon":
             return MuonWithAdam(*split_parameters(everything), lr=lr)
         return self.adam(everything.parameters(), lr)
+
+    # ---- before training ---------------------------------------------------------------------------------
+
+    def prepare(self, data: OfflineData, *, horizon: int) -> Preparation | None:
+        """Take from the dataset what is needed before the offline phase, whose episodes have `horizon` steps.
+
+        A method with a phase of its own before it, such as a model of the data, returns that phase.
+        """
+        return None
+
+    def complete(self, data: OfflineData) -> None:  # noqa: B027
+        """Add to the dataset what the agent knows of it once it is prepared; also after a resume."""
 
     # ---- acting ------------------------------------------------------------------------------------------
 
@@ -342,18 +376,13 @@ class ActorCritic(Agent):
 
     config: CriticConfig
 
-    def __init__(
-        self,
-        config: CriticConfig,
-        observation_dim: int,
-        action_dim: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(config, observation_dim, action_dim, seeds, device)
+    def build(self) -> None:
+        super().build()
+        config = self.config
         self.critic = CriticEnsemble(
-            self.stack, config.ensemble, observation_dim, action_dim, config.critic_hidden or config.hidden,
-            activation=config.activation, layer_norm=config.layer_norm,
+            self.stack, config.ensemble, self.observation_dim, self.action_dim,
+            config.critic_hidden or config.hidden, activation=config.activation,
+            layer_norm=config.layer_norm,
         )  # fmt: skip
         self.new(self.critic, "critic")
         self.target = deepcopy(self.critic).requires_grad_(False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,20 +70,13 @@ class CQL(SAC):
     Config = CQLConfig
     config: CQLConfig
 
-    def __init__(
-        self,
-        config: CQLConfig,
-        observation_dim: int,
-        action_dim: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(config, observation_dim, action_dim, seeds, device)
-        if config.cql_gap is not None:
+    def build(self) -> None:
+        super().build()
+        if self.config.cql_gap is not None:
             self.log_multiplier = nn.Parameter(
                 torch.full(self.stack, INITIAL_LOG_MULTIPLIER, device=self.device)
             )
-            self.multiplier_optimiser = self.adam([self.log_multiplier], config.multiplier_lr)
+            self.multiplier_optimiser = self.adam([self.log_multiplier], self.config.multiplier_lr)
 
     def numbers(self) -> dict[str, Tensor]:
         own = {} if self.config.cql_gap is None else {"log_multiplier": self.log_multiplier}

@@ -7,7 +7,6 @@ that any online algorithm can continue it. Actor dropout is left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,17 +66,11 @@ class IQL(ActorCritic):
     config: IQLConfig
     actor: TanhGaussianActor
 
-    def __init__(
-        self,
-        config: IQLConfig,
-        observation_dim: int,
-        action_dim: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(config, observation_dim, action_dim, seeds, device)
+    def build(self) -> None:
+        super().build()
+        config = self.config
         self.value = StackedMLP(
-            self.stack, observation_dim, config.critic_hidden or config.hidden, 1,
+            self.stack, self.observation_dim, config.critic_hidden or config.hidden, 1,
             activation=config.activation, layer_norm=config.layer_norm,
         )  # fmt: skip
         self.new(self.value, "value")

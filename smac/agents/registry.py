@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.metadata import entry_points
 from typing import TypeVar
 
 from smac.agents.base import Agent
 from smac.errors import UserError
+from smac.plugins import load_plugins
 
 Registry = Mapping[str, type[Agent]]
 Kind = TypeVar("Kind", bound=type[Agent])
@@ -53,22 +52,10 @@ def register(name: str, *, offline: bool = False, online: bool = False) -> Calla
     return registered
 
 
-@cache
-def load_plugins() -> None:
-    """Import the modules that installed packages name under `GROUP`, once; UserError if one cannot be."""
-    for point in entry_points(group=GROUP):
-        try:
-            point.load()
-        except Exception as error:  # whatever another package's module raises
-            raise UserError(
-                f"entry point {point.name!r} of {GROUP} ({point.value}) cannot be imported: {error!r}"
-            ) from error
-
-
 def agent_class(algorithm: str, among: Registry = AGENTS) -> type[Agent]:
     """The class of an algorithm; UserError for one that there is none of, with those that there are."""
     if algorithm not in among:
-        load_plugins()
+        load_plugins(GROUP)
     if algorithm not in among:
         raise UserError(f"unknown algorithm {algorithm!r}: choose from {', '.join(sorted(among))}")
     return among[algorithm]
@@ -96,6 +83,6 @@ def method_label(method: str) -> str:
     """How tables and pictures call a method, `SMAC (paper)`; one that is not registered by its own name."""
     algorithm, variant = method_parts(method)
     if algorithm not in AGENTS:
-        load_plugins()
+        load_plugins(GROUP)
     label = AGENTS[algorithm].label if algorithm in AGENTS else algorithm
     return f"{label} ({variant})" if variant else label

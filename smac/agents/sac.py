@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,19 +51,15 @@ class SAC(ActorCritic):
     config: SACConfig
     actor: TanhGaussianActor
 
-    def __init__(
-        self,
-        config: SACConfig,
-        observation_dim: int,
-        action_dim: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(config, observation_dim, action_dim, seeds, device)
+    def build(self) -> None:
+        super().build()
+        config = self.config
         self.log_alpha = nn.Parameter(
             torch.full(self.stack, math.log(config.initial_temperature), device=self.device)
         )
-        self.target_entropy = -float(action_dim) if config.target_entropy is None else config.target_entropy
+        self.target_entropy = (
+            -float(self.action_dim) if config.target_entropy is None else config.target_entropy
+        )
         self.temperature_optimiser = self.adam([self.log_alpha], config.temperature_lr)
 
     def numbers(self) -> dict[str, Tensor]:

@@ -20,21 +20,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smac.agents.base import Metrics, at_least, positive, within
+from smac.agents.base import Metrics, Preparation, at_least, positive, within
 from smac.agents.registry import register
 from smac.agents.sac import SAC, SACConfig
-from smac.data.replay import Batch
-from smac.data.transitions import OutcomeKind
-from smac.diffusion import EDM, VP, ActionDiffusion, Parametrisation, ScoreNetwork, VPLevels
+from smac.data.replay import Batch, OfflineData
+from smac.data.transitions import OutcomeKind, outcomes
+from smac.diffusion import (
+    EDM,
+    VP,
+    ActionDiffusion,
+    DiffusionTrainer,
+    Parametrisation,
+    ScoreNetwork,
+    VPLevels,
+)
 from smac.errors import UserError
-from smac.nets import CriticEnsemble, StackedMLP, initialise
-from smac.streams import Streams
+from smac.nets import CriticEnsemble, StackedMLP
 
 Form = Literal["normalised", "paper"]
 Place = Literal["data", "policy", "segment", "noised", "uniform"]
 MatchAt = Literal["data", "policy", "segment", "noised", "uniform", "uniform+policy"]
 TauKind = Literal["positive", "free", "scalar", "temperature"]
 
+SCORE_BATCH = 16_384  # rows per pass when the dataset's scores are computed
 TAU_FLOOR = 1e-4  # the normalised form divides by tau
 FORMER_TAU = {"state": "positive"}  # names in older checkpoints
 
@@ -163,29 +171,61 @@ class SMAC(SAC):
     config: SMACConfig
     variants: ClassVar = {"sharp": {}, "paper": PAPER}
 
-    def __init__(
-        self,
-        config: SMACConfig,
-        observation_dim: int,
-        action_dim: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-    ) -> None:
-        stack = (len(seeds),)
-        self.tau_head = TauHead(stack, observation_dim, config)
-        initialise(self.tau_head, Streams(seeds, "tau/init").generators)
-        self.tau_head.to(device)
-        shape = (stack, observation_dim, action_dim, config.diffusion_hidden)
+    def build(self) -> None:
+        config = self.config
+        self.tau_head = TauHead(self.stack, self.observation_dim, config)
+        self.new(self.tau_head, "tau")
+        shape = (self.stack, self.observation_dim, self.action_dim, config.diffusion_hidden)
         network = config.score_network
         self.diffusion: ActionDiffusion = (
             VP(*shape, steps=config.vp_steps, network=network)
             if config.diffusion == "vp"
             else EDM(*shape, network=network)
         )
-        initialise(self.diffusion, Streams(seeds, "diffusion/init").generators)
-        self.query_outcome: float | None = None  # the data's quantile, set by the offline phase
-        super().__init__(config, observation_dim, action_dim, seeds, device)
-        self.diffusion.to(device).requires_grad_(False)
+        self.new(self.diffusion, "diffusion")
+        self.diffusion.requires_grad_(False)
+        self.query_outcome: float | None = None  # the data's quantile, set by `prepare`
+        super().build()
+
+    # ---- the diffusion model, before the offline phase ---------------------------------------------------
+
+    def prepare(self, data: OfflineData, *, horizon: int) -> Preparation:
+        """Outcomes of the data, and the phase that fits the model of its actions, which is frozen then."""
+        config, transitions = self.config, data.transitions
+        data.outcomes = outcomes(config.outcome, transitions, horizon=horizon)
+        self.query_outcome = float(torch.quantile(data.outcomes, config.outcome_quantile))
+        self.diffusion.set_statistics(transitions.actions, data.outcomes)
+        trainer = DiffusionTrainer(
+            self.diffusion.requires_grad_(True),
+            self.seeds,
+            lr=config.diffusion_lr,
+            outcome_dropout=config.outcome_dropout,
+            ema=config.diffusion_ema,
+            device=self.device,
+        )
+        self.diffusion = trainer.ema
+
+        def update(batch: Batch) -> Metrics:
+            assert batch.outcomes is not None
+            return trainer.update(batch.observations, batch.actions, batch.outcomes)
+
+        return Preparation("diffusion", config.diffusion_steps, update, trainer)
+
+    @torch.no_grad()
+    def complete(self, data: OfflineData) -> None:
+        """The frozen model's score at every dataset action, [seeds, transitions, action], where it is used.
+
+        It is a constant of the dataset, so it is computed once.
+        """
+        if not self.matches_data:
+            return
+        assert data.outcomes is not None
+        columns = (data.transitions.observations, data.transitions.actions, data.outcomes)
+        parts = [
+            self.score(*(x.to(self.device).expand(*self.stack, *x.shape) for x in part))  # mapped data: CPU
+            for part in zip(*(x.split(SCORE_BATCH) for x in columns), strict=True)
+        ]
+        data.scores = torch.cat(parts, dim=1)
 
     def critic_modules(self) -> list[nn.Module]:
         return [*super().critic_modules(), self.tau_head]

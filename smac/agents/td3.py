@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -59,15 +58,8 @@ class TD3(ActorCritic):
     actor_kind = "deterministic"
     actor: DeterministicActor
 
-    def __init__(
-        self,
-        config: TD3Config,
-        observation_dim: int,
-        action_dim: int,
-        seeds: Sequence[int],
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(config, observation_dim, action_dim, seeds, device)
+    def build(self) -> None:
+        super().build()
         self.target_actor = deepcopy(self.actor).requires_grad_(False)
         self.actor_turns = 0  # updates so far in which the actor could have been due
 

@@ -5,11 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import gymnasium
-
-from smac.envs import registered_horizon
 from smac.errors import UserError
 from smac.tasks import Task, get_task, task_names
+from smac.tasks.environments import check_stated, specification
 
 Walls = tuple[tuple[bool, ...], ...]
 
@@ -59,6 +57,7 @@ def check_belongs(metadata: Mapping[str, Any], task: Task, where: str) -> None:
     if "task" in metadata:
         if metadata["task"] == task.name:
             return
+        check_stated(str(metadata["task"]), where)
         differing = _own_differences(get_task(str(metadata["task"])), task)
     else:
         spec = recorded_spec(metadata)
@@ -133,5 +132,4 @@ def task_walls(task: Task) -> Walls | None:
     """Walls of a task's maze: its own, else those its environment is registered with; None without maze."""
     if "maze_map" in task.env_kwargs:
         return walls(task.env_kwargs["maze_map"])
-    registered_horizon(task.env_id)  # has the environments registered, and refuses an unknown one
-    return walls(gymnasium.spec(task.env_id).kwargs.get("maze_map"))
+    return walls(specification(task).kwargs.get("maze_map"))

@@ -27,11 +27,12 @@ from smac.data.npz import read_npz
 from smac.data.recordings import Recording, check, clipped, converted, split
 from smac.data.transitions import Episode
 from smac.data.units import in_task_units, recorded_units
-from smac.envs import env_spec, make_env, registered_horizon
+from smac.envs import env_spec, make_env
 from smac.envs.units import Units
 from smac.errors import UserError
 from smac.provenance import versions
 from smac.tasks import Task
+from smac.tasks.environments import specification
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ def read_recordings(path: Path, task: Task, units: Units | None = None) -> Itera
     if path.is_dir():
         recordings = _recordings(path, task)
     else:
-        recordings = FILES[path.suffix](path, registered_horizon(task.env_id) or task.horizon)
+        recordings = FILES[path.suffix](path, specification(task).max_episode_steps or task.horizon)
     for recording in recordings:
         yield in_task_units(recording, task, units)
 

@@ -1,6 +1,7 @@
 """The environments of tasks: `make_env` builds one, the wrappers say what a task changes about it."""
 
 from smac.envs.adroit import CorrectedReward
+from smac.envs.determinism import Repetition, notice_of, repetition_of
 from smac.envs.kitchen import CompletionFlags, KitchenReward
 from smac.envs.make import (
     EnvDims,
@@ -9,8 +10,8 @@ from smac.envs.make import (
     describe_env,
     env_spec,
     make_env,
-    registered_horizon,
     reports_success,
+    tells_success,
 )
 from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward
 
@@ -22,12 +23,15 @@ __all__ = [
     "FlatObservation",
     "KitchenReward",
     "OwnReward",
+    "Repetition",
     "ScaledAction",
     "SuccessReward",
     "check_mujoco",
     "describe_env",
     "env_spec",
     "make_env",
-    "registered_horizon",
+    "notice_of",
+    "repetition_of",
     "reports_success",
+    "tells_success",
 ]

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import io
 import logging
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,9 +17,11 @@ from smac.envs.adroit import CorrectedReward
 from smac.envs.kitchen import CompletionFlags, KitchenReward
 from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward, UnitAction
 from smac.errors import UserError
-from smac.tasks import Task, kitchen
+from smac.tasks import Task, is_own, kitchen
+from smac.tasks.environments import specification
 
 log = logging.getLogger(__name__)
+PROBED = 1000  # steps at most, to see whether an environment reports success
 MUJOCO_BELOW = (3, 11)  # gymnasium-robotics 1.4 models do not load in later versions
 
 Wrapper = Callable[[gymnasium.Env], gymnasium.Env]
@@ -58,13 +59,13 @@ def make_env(task: Task) -> gymnasium.Env:
     the environment's spaces are not vectors.
     """
     check_mujoco(importlib.metadata.version("mujoco"))
-    _register_robotics()
+    spec = specification(task)
     try:
         with warnings.catch_warnings():
             # a task names its version on purpose: AntMaze's data are of v4
             warnings.filterwarnings("ignore", message=".*is out of date")
             env = gymnasium.make(
-                task.env_id, max_episode_steps=task.horizon, disable_env_checker=True, **task.env_kwargs
+                spec, max_episode_steps=task.horizon, disable_env_checker=True, **task.env_kwargs
             )
     except (gymnasium.error.Error, TypeError, ValueError, ImportError) as error:
         raise UserError(f"task {task.name}: the environment cannot be made ({error})") from None
@@ -92,22 +93,14 @@ def _keys(task: Task, env: gymnasium.Env) -> tuple[str, ...]:
         if not isinstance(part, Box) or len(part.shape) != 1:
             raise UserError(f"task {task.name}: observations must be vectors, its space is {space}")
     action = env.action_space
-    if not isinstance(action, Box) or len(action.shape) != 1 or not action.is_bounded():
-        raise UserError(f"task {task.name}: actions must be bounded vectors, their space is {action}")
+    real = isinstance(action, Box) and np.issubdtype(action.dtype, np.floating)
+    if not isinstance(action, Box) or not real or len(action.shape) != 1 or not action.is_bounded():
+        raise UserError(f"task {task.name}: actions must be bounded real vectors, their space is {action}")
     return keys
 
 
 def _unit_box(space: gymnasium.Space) -> bool:
     return isinstance(space, Box) and bool((space.low == -1.0).all() and (space.high == 1.0).all())
-
-
-def registered_horizon(env_id: str) -> int | None:
-    """The time limit that an environment is registered with, if any; UserError if it is unknown."""
-    _register_robotics()
-    try:
-        return gymnasium.spec(env_id).max_episode_steps
-    except (gymnasium.error.Error, ImportError) as error:
-        raise UserError(f"unknown environment {env_id!r}: {str(error).rstrip('.')}") from None
 
 
 @cache
@@ -126,7 +119,8 @@ def env_spec(task: Task) -> EnvDims:
 def reports_success(task: Task) -> bool:
     """Whether an episode of the task can be told to have succeeded.
 
-    By its reward, or because its environment gives `info["success"]`, which one step of it shows.
+    By its reward, or because its environment gives `info["success"]`, at any step of one episode with actions
+    of zero; of this package's tasks the first step tells. See `tells_success` for what was played.
     """
     if task.has_success:
         return True
@@ -134,12 +128,25 @@ def reports_success(task: Task) -> bool:
     try:
         _, first = env.reset(seed=0)
         assert isinstance(env.action_space, Box)
-        return "success" in first or "success" in env.step(np.zeros_like(env.action_space.low))[4]
+        if "success" in first:
+            return True
+        for _ in range(1 if is_own(task) else min(task.horizon, PROBED)):
+            _, _, terminated, truncated, info = env.step(np.zeros_like(env.action_space.low))
+            if "success" in info:
+                return True
+            if terminated or truncated:
+                break
+        return False
     except Exception as error:  # whoever plays it will say so
-        log.debug("task %s: one step of its environment raised %r", task.name, error)
+        log.debug("task %s: its environment raised %r", task.name, error)
         return False
     finally:
         env.close()
+
+
+def tells_success(task: Task, successes: np.ndarray) -> bool:
+    """Whether results of a task have successes: it reports them, or one was seen, whenever it was told."""
+    return bool(np.any(successes)) or reports_success(task)
 
 
 def describe_env(task: Task) -> EnvFacts:
@@ -147,7 +154,8 @@ def describe_env(task: Task) -> EnvFacts:
     dims, env = env_spec(task), make_env(task)
     env.close()
     assert env.spec is not None
-    package = str(env.spec.entry_point).split(".")[0].replace("_", "-")
+    made_by = env.spec.entry_point
+    package = str(getattr(made_by, "__module__", made_by)).split(".")[0].split(":")[0].replace("_", "-")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         package += f" {importlib.metadata.version(package)}"
     wrappers = tuple(wrapper.name for wrapper in env.spec.additional_wrappers)
@@ -164,17 +172,6 @@ def check_mujoco(version: str) -> None:
     if tuple(int(part) for part in version.split(".")[:2]) >= MUJOCO_BELOW:
         limit = ".".join(map(str, MUJOCO_BELOW))
         raise UserError(f"mujoco {version} is too new for gymnasium-robotics: pip install 'mujoco<{limit}'")
-
-
-@cache
-def _register_robotics() -> None:
-    """Registers the gymnasium-robotics environments; the notice it prints on import goes to the log."""
-    notice = io.StringIO()
-    with contextlib.redirect_stderr(notice):
-        import gymnasium_robotics
-    gymnasium.register_envs(gymnasium_robotics)
-    if notice.getvalue():
-        log.debug("gymnasium-robotics says: %s", notice.getvalue().strip())
 
 
 def _remove_model_file(env: gymnasium.Env) -> None:

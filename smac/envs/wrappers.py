@@ -60,7 +60,8 @@ class UnitAction(RescaleAction):
 
     def __init__(self, env: gymnasium.Env):
         RecordConstructorArgs.__init__(self)  # what is recorded first stays
-        RescaleAction.__init__(self, env, np.float32(-1), np.float32(1))
+        number: Any = env.action_space.dtype
+        RescaleAction.__init__(self, env, number.type(-1), number.type(1))
 
 
 class ScaledAction(gymnasium.ActionWrapper, RecordConstructorArgs):

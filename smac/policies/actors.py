@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,7 @@ from torch import Tensor
 
 from smac.errors import UserError
 from smac.nets import ACTORS, Actor, AnyActivation, DeterministicActor
-
-if TYPE_CHECKING:
-    from smac.policies.modules import ModuleCode
+from smac.policies.module_actor import ModuleActor, ModuleCode
 
 HEAD_WEIGHT, HEAD_BIAS = "net.head.weight", "net.head.bias"
 
@@ -66,9 +64,8 @@ class ActorSpec:
 def stack_actor(spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]) -> Actor:
     """One actor with a stack of len(points), member by member the given parameters."""
     if spec.module is not None:
-        from smac.policies.modules import ModuleActor  # which knows what a spec is
-
-        return ModuleActor(spec, points)  # type: ignore[return-value]  # it acts, which is all that is asked
+        # it acts, which is all that is asked
+        return ModuleActor(spec.module, spec.rescale, points)  # type: ignore[return-value]
     actor = _class(spec)(
         (len(points),),
         spec.observation_dim,

@@ -23,6 +23,7 @@ from smac.policies.libraries import GOAL_REACHING, fit, read_network
 from smac.policies.network import Affine, Network
 from smac.policies.normalisers import Normaliser, fold_normaliser
 from smac.tasks import get_task
+from smac.tasks.environments import check_stated
 
 
 def load_foreign(path: Path, task: str | None, units: Units | None = None) -> PolicyCheckpoint:
@@ -36,6 +37,8 @@ def load_foreign(path: Path, task: str | None, units: Units | None = None) -> Po
     if not chosen:
         raise UserError(f"{path}: does not say which task it was trained for; name it with --task")
     inputs, actions = network.observation_dim, network.action_dim
+    if not task:
+        check_stated(chosen, stated.path)
     known = get_task(chosen)
     dims = env_spec(known)
     if (inputs, actions) != (dims.observation_dim, dims.action_dim):

@@ -1,20 +1,13 @@
-"""Any `nn.Module` as the end of a line: its floating-point parameters and buffers are the point.
-
-A stack of points is one call through `torch.func`; where a module does not allow that, its members are called
-one after the other, and the log says so.
-"""
+"""Any `nn.Module` as the end of a line: its floating-point parameters and buffers are the point."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 import inspect
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,60 +17,10 @@ from smac.envs.units import Units, action_box
 from smac.errors import UserError
 from smac.policies.actors import ActorSpec
 from smac.policies.checkpoints import PolicyCheckpoint
+from smac.policies.module_actor import ModuleCode
 from smac.policies.network import check_tensor
 from smac.policies.python import checked_actions, gain_and_offset, import_policy
 from smac.tasks import get_task
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class ModuleCode:
-    """What a module computes but for its floating-point tensors. Two are equal if this text is."""
-
-    skeleton: nn.Module
-    text: str
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ModuleCode) and self.text == other.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    def __deepcopy__(self, _: object) -> ModuleCode:
-        return self
-
-    def __repr__(self) -> str:
-        return " ".join(self.text.split())
-
-
-class ModuleActor(nn.Module):
-    """A stack of one module's copies: observations [stack, batch, obs] -> actions [stack, batch, act]."""
-
-    def __init__(self, spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]) -> None:
-        super().__init__()
-        assert spec.module is not None
-        self.module = copy.deepcopy(spec.module.skeleton).eval()
-        self.tensors = {n: torch.from_numpy(np.stack([point[n] for point in points])) for n in points[0]}
-        self.gain, self.offset = torch.tensor(spec.rescale, dtype=torch.float32).unbind(-1)
-        self.stacked = True
-
-    def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
-        return (self.gain * self._raw(observations) + self.offset).clamp(-1.0, 1.0)
-
-    def _call(self, tensors: Mapping[str, Tensor], observations: Tensor) -> Tensor:
-        return torch.func.functional_call(self.module, dict(tensors), (observations,))
-
-    @torch.no_grad()
-    def _raw(self, observations: Tensor) -> Tensor:
-        if self.stacked:
-            try:
-                return torch.func.vmap(self._call)(self.tensors, observations)
-            except RuntimeError as error:
-                self.stacked = False
-                log.warning("the module cannot be stacked (%s); its points are played in a loop", error)
-        members = [{n: t[i] for n, t in self.tensors.items()} for i in range(len(observations))]
-        return torch.stack([self._call(m, rows) for m, rows in zip(members, observations, strict=True)])
 
 
 def policy_of_module(

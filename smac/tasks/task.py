@@ -3,15 +3,20 @@
 Neither torch nor gymnasium is imported here, so listing tasks costs nothing.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from smac.errors import UserError
+
+if TYPE_CHECKING:
+    from gymnasium.envs.registration import EnvSpec
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ class Task:
     )
     # options -> random and expert return measured with just these options
     option_references: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False, repr=False)
+    # how the environment is built, if not by `env_id`; `get_task` fills it in for environments of others
+    spec: EnvSpec | None = field(default=None, compare=False, repr=False)
 
     @property
     def reward_convention(self) -> str:
@@ -111,7 +118,8 @@ class Task:
         """Smallest difference of returns that matters: 5 % of the way from random to expert."""
         if self.random_return is None or self.expert_return is None:
             raise UserError(
-                f"task {self.name} has no reference returns, so the margin must be stated (--margin)"
+                f"task {self.name} has no reference returns, so the margin must be stated, in returns "
+                "with --margin, or through references as in @random=-1200,expert=-150"
             )
         return 0.05 * (self.expert_return - self.random_return)
 
@@ -136,7 +144,7 @@ class Task:
             raise UserError(f"task {self.name} has no dataset of its own: name one with --dataset")
         return named or str(self.dataset)
 
-    def with_options(self, text: str) -> "Task":
+    def with_options(self, text: str) -> Task:
         """This task with options KEY=VALUE, separated by commas.
 
         `horizon=100`, `reward=own`, `random=-1200` and `expert=-150` (reference returns of the score),

@@ -17,12 +17,12 @@ from smac.statistics.dip import dip_interval
 from smac.statistics.seeds import ENOUGH, bounded_mean
 from smac.training.episodes import read_evaluations
 from smac.training.run import read_metrics, run_config
-from smac.training.summary import curve, monotone_mean
+from smac.training.summary import UNIT, curve, monotone_mean
 
 OFFLINE_NUMBERS = ("return", "score", "success")
 ONLINE_NUMBERS = (
     "final_return", "final_score", "final_success", "switch/dip", "switch/dip_raw", "switch/evaluated_every",
-    "switch/gain", "switch/recovery_steps", "switch/drawdown", "regret/eval", "regret/train",
+    "switch/gain", "switch/recovery_steps", "switch/drawdown", "regret/eval", "regret/return", "regret/train",
 )  # fmt: skip
 RANGES = {
     **dict.fromkeys(
@@ -31,6 +31,8 @@ RANGES = {
     **dict.fromkeys(("switch/dip_raw", "switch/drawdown"), (0.0, 1.0)),
     "switch/gain": (-1.0, 1.0),
 }  # of numbers over seeds; a score may leave it
+RANGES_OF_RETURNS = {name: x for name, x in RANGES.items() if not name.startswith("switch/")}
+REGRETS = ("regret/eval", "regret/return")
 DIP, RAW_DIP, MONOTONE_RUN = "switch/dip", "switch/dip_raw", "switch/monotone"
 
 
@@ -99,7 +101,8 @@ def online_numbers(directory: Path) -> dict[str, Any]:
         seed: {f"final_{name}": value for name, value in numbers.items()} | told_raw(summary[str(seed)])
         for seed, numbers in final.items()
     }
-    found = _both(seeds, ONLINE_NUMBERS)
+    in_returns = any(UNIT in own for own in seeds.values())
+    found = _both(seeds, ONLINE_NUMBERS, RANGES if not in_returns else RANGES_OF_RETURNS)
     dips = [(own[DIP], own[RAW_DIP]) for own in seeds.values() if DIP in own and RAW_DIP in own]
     if DIP in found["over_seeds"]:
         found["over_seeds"][DIP] = asdict(_mean_dip(np.array(dips)))
@@ -140,13 +143,11 @@ def min_max(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def min_max_regret(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """`min_max` of the mean `regret/eval` of every cell that has one."""
-    regrets = {
-        name: float(cell["over_seeds"]["regret/eval"]["mean"])
-        for name, cell in cells.items()
-        if "regret/eval" in cell["over_seeds"]
-    }
-    return min_max(regrets)
+    """`min_max` of the mean regret of every cell that has one: of the score, else of the return."""
+    every = [cell["over_seeds"] for cell in cells.values()]
+    known = next((name for name in REGRETS if any(name in means for means in every)), REGRETS[0])
+    found = {name: cell["over_seeds"].get(known) for name, cell in cells.items()}
+    return min_max({name: float(mean["mean"]) for name, mean in found.items() if mean})
 
 
 def _mean_dip(dips: np.ndarray) -> Mean:
@@ -157,8 +158,9 @@ def _mean_dip(dips: np.ndarray) -> Mean:
 
 def _monotone_mean(directory: Path) -> dict[str, Any] | None:
     evaluations = read_evaluations(directory)
-    within = run_config(directory).get("online", {}).get("dip_within")
-    judged = monotone_mean(evaluations, within) if evaluations and within is not None else None
+    online = run_config(directory).get("online", {})
+    within, margin = online.get("dip_within"), online.get("dip_margin")
+    judged = monotone_mean(evaluations, within, margin) if evaluations and within is not None else None
     return judged.to_json() if judged else None
 
 
@@ -168,9 +170,13 @@ def evaluated(results: Mapping[int, Mapping[str, Mapping[str, float]]]) -> dict[
     return _both(means, list(next(iter(means.values()))))
 
 
-def _both(seeds: Mapping[int, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+def _both(
+    seeds: Mapping[int, Mapping[str, Any]],
+    names: Sequence[str],
+    ranges: Mapping[str, tuple[float, float]] = RANGES,
+) -> dict[str, Any]:
     means = {
-        name: over_seeds([numbers.get(name, np.nan) for numbers in seeds.values()], RANGES.get(name))
+        name: over_seeds([numbers.get(name, np.nan) for numbers in seeds.values()], ranges.get(name))
         for name in names
     }
     return {

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from smac.envs import reports_success
+from smac.envs import tells_success
 from smac.errors import UserError
 from smac.files import write_atomically
 from smac.rollout import Rollouts
@@ -39,7 +39,7 @@ class Evaluations:
     ) -> Self:
         """One evaluation, from rollouts [seeds, episodes]."""
         finished = np.isfinite(played.returns)
-        told = finished & reports_success(task)
+        told = finished & tells_success(task, played.successes)
         return cls(
             np.array([step], np.int64),
             np.array(seeds, np.int64),

@@ -9,7 +9,7 @@ import torch
 
 from smac.agents import agent_class, config_of
 from smac.checkpoint import Checkpoint
-from smac.envs import make_env, reports_success
+from smac.envs import make_env, tells_success
 from smac.rollout import LockStep, Policy, Rollouts, episode_seeds, joined
 from smac.tasks import Task, get_task
 
@@ -50,7 +50,7 @@ def summary(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
     return {
         "eval/return": returns,
         "eval/score": np.asarray(task.score(returns, rollouts.solved.mean(axis=1))),
-        "eval/success": successes if reports_success(task) else np.full_like(returns, np.nan),
+        "eval/success": successes if tells_success(task, successes) else np.full_like(returns, np.nan),
         "eval/length": rollouts.lengths.mean(axis=1),
     }
 
@@ -74,7 +74,7 @@ def evaluate_checkpoint(
         "return": played.returns[0],
         "score": np.asarray(task.score(played.returns[0], played.solved[0])),
     }
-    if reports_success(task):
+    if tells_success(task, played.successes):
         fields["success"] = played.successes[0].astype(float)
     fields["length"] = played.lengths[0].astype(float)
     root = np.sqrt(max(episodes - 1, 1))

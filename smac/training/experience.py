@@ -61,6 +61,7 @@ class OnlineEnvs:
             self.actions[k].append(actions[k].copy())
             self.returns[k] += rewards[k]
             self.succeeded[k] |= bool(info.get("success", False))
+            self.has_success |= self.succeeded[k]
             if terminations[k] or truncated:
                 success = float(self.succeeded[k]) if self.has_success else float("nan")
                 self.finished[k].append((self.returns[k], success))
@@ -79,6 +80,7 @@ class OnlineEnvs:
         """Per seed: the number of the episode under way, its actions so far, and the ones that ended."""
         return {
             "taken": self.taken,
+            "has_success": self.has_success,
             "episodes": self.episodes,
             "actions": [torch.from_numpy(np.array(a, np.float32)) for a in self.actions],
             "returns": self.returns.tolist(),
@@ -88,6 +90,7 @@ class OnlineEnvs:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Play the unfinished episodes again, action by action: simulators repeat themselves from a seed."""
         self.taken = state.get("taken", 0)  # states of older runs do not say
+        self.has_success |= state.get("has_success", False)
         for k, actions in enumerate(state["actions"]):
             self.episodes[k] = state["episodes"][k] - 1
             self.observations[k] = self._reset(k)

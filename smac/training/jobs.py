@@ -17,8 +17,9 @@ from typing import Annotated, Any, ClassVar
 import torch
 import tyro
 
-from smac.agents import OFFLINE, ONLINE, agent_class, config_of, default_config
+from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, default_config
 from smac.agents.base import AgentConfig
+from smac.agents.registry import GROUP
 from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.memory_map import load_transitions
 from smac.data.minari_io import find_dataset
@@ -27,8 +28,10 @@ from smac.data.rewards import reward_scale
 from smac.envs import env_spec
 from smac.errors import UserError
 from smac.files import from_plain
+from smac.plugins import load_plugins
 from smac.provenance import versions
 from smac.tasks import Task, get_task
+from smac.tasks.environments import check_stated, stated_modules
 from smac.training.fast import check_mode
 from smac.training.offline import OfflineOptions, pretrain, take_diffusion
 from smac.training.online import (
@@ -47,6 +50,18 @@ CONTINUED = (
     "optimiser", "reward_scale", "reward_bias",
 )  # fmt: skip
 
+ENV_IMPORT_KEY = "env_import"  # of config.json
+
+
+def choices(among: Registry) -> str:
+    """The algorithms there are, of installed packages too, as help says it."""
+    load_plugins(GROUP)
+    return f"one of: {', '.join(sorted(among))}"
+
+
+OnlineName = Annotated[
+    str, tyro.conf.arg(help_behavior_hint=lambda default: f"({choices(ONLINE)}; default: {default})")
+]
 TaskName = Annotated[str, tyro.conf.arg(aliases=["--env"])]
 Opened = Callable[[Mapping[str, Any]], AbstractContextManager[Run]]  # of what a job finds out on its way
 
@@ -83,7 +98,7 @@ class Pretraining(Job):
     """Name of the task (`smac tasks`), or the id of a gymnasium environment; options follow an @, as in
     Pendulum-v1@horizon=100."""
     algorithm: str
-    """bc, cql, cal_ql, iql, td3_bc or smac."""
+    """Name of the algorithm."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
     variant: str | None = None
@@ -133,8 +148,8 @@ class Finetuning(Job):
     """Checkpoint file, or a run directory: then every seed-*/offline.safetensors in it, as one stack."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm; those of the networks are the checkpoint's."""
-    algorithm: str = "sac"
-    """sac, td3, td3_bc or awr."""
+    algorithm: OnlineName = "sac"
+    """Name of the algorithm."""
     online: tyro.conf.OmitArgPrefixes[FinetuneOptions] = field(default_factory=FinetuneOptions)
     """Options of the online phase."""
     dataset: str | None = None
@@ -184,8 +199,8 @@ class Training(Job):
     Pendulum-v1@horizon=100."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
-    algorithm: str = "sac"
-    """sac, td3, td3_bc or awr."""
+    algorithm: OnlineName = "sac"
+    """Name of the algorithm."""
     online: tyro.conf.OmitArgPrefixes[OnlineOptions] = field(default_factory=OnlineOptions)
     """Options of the online phase."""
     dataset: str | None = None
@@ -222,11 +237,13 @@ class Training(Job):
 
 def job_config(job: Job, command_line: str) -> dict[str, Any]:
     """What `config.json` of a run of this job begins with."""
-    return job.to_json() | {"command_line": command_line, "versions": versions()}
+    modules = {ENV_IMPORT_KEY: list(stated_modules())} if stated_modules() else {}
+    return job.to_json() | modules | {"command_line": command_line, "versions": versions()}
 
 
 def job_of(config: Mapping[str, Any], directory: Path) -> Job:
     """The job that began a run, with every option as it was; of an older version, as that version had it."""
+    check_stated(str(config["task"]), directory, config.get(ENV_IMPORT_KEY, ()))
     agent = from_plain(agent_class(config["algorithm"]).Config, config["agent"])
     shared: Any = {name: config[name] for name in ("algorithm", "dataset", "seed", "device", "threads")}
     if config["command"] == "finetune":

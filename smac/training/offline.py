@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from smac.agents.base import Agent
+from smac.agents.base import Agent, Preparation
 from smac.agents.convert import part
-from smac.agents.smac import SMAC
 from smac.checkpoint import load_checkpoint
 from smac.data.replay import Batch, OfflineData
-from smac.data.transitions import Transitions, outcomes
-from smac.diffusion import DiffusionTrainer
+from smac.data.transitions import Transitions
 from smac.errors import UserError
 from smac.tasks import Task
 from smac.training.fast import fast_update
@@ -25,7 +23,6 @@ from smac.training.recorder import Recorder, Schedule
 from smac.training.run import Run
 
 STD_FLOOR = 1e-3  # added to the spread of observations (Fujimoto and Gu 2021)
-SCORE_BATCH = 16_384  # rows per pass when the dataset's scores are cached
 
 
 @dataclass(frozen=True)
@@ -43,12 +40,11 @@ def pretrain(run: Run, task: Task, agent: Agent, data: OfflineData, options: Off
     """Train `agent` on `data` and write `seed-*/offline.safetensors`."""
     if agent.config.standardise_observations:
         agent.standardise(*observation_statistics(data.transitions))
-    if isinstance(agent, SMAC):
-        train_diffusion(run, task, agent, data, options)
+    if preparation := agent.prepare(data, horizon=task.horizon):
+        carry_out(preparation, run, agent, data, options)
     recorder = Recorder(run, task, agent, "offline", options.steps, options, {"data": data})
     start = recorder.start()
-    if isinstance(agent, SMAC) and agent.matches_data:
-        data.scores = dataset_scores(agent, data)
+    agent.complete(data)
     update = fast_update(agent, options.updates)
     for step in range(start + 1, options.steps + 1):
         batch = data.sample(agent.config.batch_size)
@@ -67,49 +63,37 @@ def diagnostics(agent: Agent, batch: Batch) -> dict[str, np.ndarray]:
     return {name: value.cpu().numpy() for name, value in agent.diagnostics(batch).items()}
 
 
-def train_diffusion(run: Run, task: Task, agent: SMAC, data: OfflineData, options: OfflineOptions) -> None:
-    """Fit the model of the dataset's actions and freeze it."""
-    config, transitions = agent.config, data.transitions
-    data.outcomes = outcomes(config.outcome, transitions, horizon=task.horizon)
-    agent.query_outcome = float(torch.quantile(data.outcomes, config.outcome_quantile))
+def carry_out(
+    preparation: Preparation, run: Run, agent: Agent, data: OfflineData, options: OfflineOptions
+) -> None:
+    """A method's own phase before the offline one."""
     if options.score_from is not None:
         take_diffusion(agent, options.score_from)
         return
-    agent.diffusion.set_statistics(transitions.actions, data.outcomes)
-    trainer = DiffusionTrainer(
-        agent.diffusion.requires_grad_(True),
-        agent.seeds,
-        lr=config.diffusion_lr,
-        outcome_dropout=config.outcome_dropout,
-        ema=config.diffusion_ema,
-        device=agent.device,
-    )
-    agent.diffusion = trainer.ema
     if run.saved and run.saved["phase"] == "offline":
-        return  # trained before the interruption; the agent's state holds it
-    means = RunningMeans()
-    parts = {"trainer": trainer, "means": means, "data": data}
-    for step in range(run.restore("diffusion", parts) + 1, config.diffusion_steps + 1):
-        batch = data.sample(config.batch_size)
-        assert batch.outcomes is not None
-        means.add(trainer.update(batch.observations, batch.actions, batch.outcomes))
-        logs = step == config.diffusion_steps or step % options.log_every == 0
+        return  # carried out before the interruption; the agent's state holds it
+    phase, steps, means = preparation.name, preparation.steps, RunningMeans()
+    parts = {"trainer": preparation.trainer, "means": means, "data": data}
+    for step in range(run.restore(phase, parts) + 1, steps + 1):
+        means.add(preparation.update(data.sample(agent.config.batch_size)))
+        logs = step == steps or step % options.log_every == 0
         saves = options.save_every and step % options.save_every == 0
         if logs or saves or losses_due(step, agent.device):
             check_losses(step, agent.seeds, means.sums)
         if logs:
-            run.log("diffusion", step, agent.seeds, means.take())
+            run.log(phase, step, agent.seeds, means.take())
         if saves:
-            run.save("diffusion", step, parts)
-        run.progress("diffusion", step, config.diffusion_steps)
+            run.save(phase, step, parts)
+        run.progress(phase, step, steps)
 
 
 @torch.no_grad()
 def take_diffusion(agent: Agent, directory: Path) -> None:
     """The frozen diffusion models of a finished run, seed by seed; UserError if they are not of this kind."""
-    if not isinstance(agent, SMAC):
+    model = agent.modules().get("diffusion")
+    if model is None:
         raise UserError(f"--score-from is for smac, which has a score model; {agent.label} has none")
-    own = agent.diffusion.state_dict()
+    own = model.state_dict()
     for k, seed in enumerate(agent.seeds):
         path = directory / f"seed-{seed}" / "offline.safetensors"
         found = part(load_checkpoint(path).tensors, "diffusion.")
@@ -117,18 +101,3 @@ def take_diffusion(agent: Agent, directory: Path) -> None:
             raise UserError(f"{path}: its diffusion model is not of the kind that the options ask for")
         for name, tensor in found.items():
             own[name][k].copy_(tensor)
-
-
-def dataset_scores(agent: SMAC, data: OfflineData) -> torch.Tensor:
-    """The frozen model's score at every dataset action, [seeds, transitions, action].
-
-    It is a constant of the dataset, so it is computed once.
-    """
-    assert data.outcomes is not None
-    stack = len(agent.seeds)
-    columns = (data.transitions.observations, data.transitions.actions, data.outcomes)
-    parts = [
-        agent.score(*(x.to(agent.device).expand(stack, *x.shape) for x in part))  # mapped data are on the CPU
-        for part in zip(*(x.split(SCORE_BATCH) for x in columns), strict=True)
-    ]
-    return torch.cat(parts, dim=1)

@@ -89,6 +89,9 @@ class FinetuneOptions(OnlineOptions):
 
     dip_within: int = 10_000
     """Environment steps after the switch within which its dip is measured."""
+    dip_margin: float | None = None
+    """Fall that does not matter, for the verdict `switch/monotone`: of the score (default: 0.05), and of the
+    return where a task has no reference returns (default: none, and no verdict)."""
     initialise_critic: bool = False
     """Begin with new critics if the checkpoint has none, as after behaviour cloning."""
     optimiser_state: Annotated[OptimiserState, tyro.conf.arg(aliases=["--momenta"])] = "keep"
@@ -100,6 +103,8 @@ class FinetuneOptions(OnlineOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.dip_margin is not None and not 0.0 <= self.dip_margin < math.inf:
+            raise UserError(f"--dip-margin must be a finite number of at least 0, got {self.dip_margin}")
         rule = self.temperature_at_switch
         if isinstance(rule, float | int) and not 0.0 < rule < math.inf:
             raise UserError(f"--temperature-at-switch must be positive, got {rule}")
@@ -151,9 +156,7 @@ def after_switch(
     before_learning = None
     if isinstance(agent, SAC) and options.temperature_at_switch == "entropy":
         before_learning = partial(balance_temperature, agent)
-    interact(
-        run, task, agent, options, offline, agent.explore, {}, history, options.dip_within, before_learning
-    )
+    interact(run, task, agent, options, offline, agent.explore, {}, history, before_learning)
 
 
 def train(
@@ -173,7 +176,6 @@ def interact(
     first: Explore,
     parts: dict[str, Any],
     history: Sequence[list[dict[str, Any]]] = (),
-    dip_within: int | None = None,
     before_learning: Callable[[Tensor], None] | None = None,
 ) -> None:
     """Environment steps and updates in turn; `first` chooses the actions of the warm-up.
@@ -206,7 +208,10 @@ def interact(
             for i in range(options.updates_per_step):
                 recorder.add(update(sample(), actor=i >= critics_alone))
         recorder.after(step, envs.take_finished)
-    recorder.finish(summarise(run.rows, dip_within=dip_within, evaluations=run.evaluations))
+    within, margin = (
+        (options.dip_within, options.dip_margin) if isinstance(options, FinetuneOptions) else (None, None)
+    )
+    recorder.finish(summarise(run.rows, dip_within=within, evaluations=run.evaluations, margin=margin))
     envs.close()
 
 

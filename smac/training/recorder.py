@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 from smac.agents import registered_name
 from smac.agents.base import Agent
 from smac.checkpoint import Description, Moment, save_checkpoint
+from smac.envs import notice_of
 from smac.errors import UserError
 from smac.files import write_json
 from smac.tasks import Task
@@ -22,6 +24,8 @@ from smac.training.finite import check_agent, check_losses, losses_due
 from smac.training.metrics import RunningMeans
 from smac.training.run import Run
 from smac.training.sinks import SinkName, check_sinks, open_sinks
+
+log = logging.getLogger(__name__)
 
 MAY_BE_ZERO = (
     "eval_seed",
@@ -86,6 +90,8 @@ class Recorder:
         registered_name(type(agent))  # refuses a class whose checkpoints nothing could read
         self.run, self.task, self.agent, self.phase, self.steps = run, task, agent, phase, steps
         self.schedule, self.history = schedule, history
+        if notice := notice_of(task):  # evaluations are paired
+            log.warning(notice)
         self.means = RunningMeans()
         self.sinks = open_sinks(schedule.log_to, run.directory, asdict(schedule))
         self.parts = {"agent": agent, "means": self.means, **parts}
@@ -95,6 +101,8 @@ class Recorder:
 
     def start(self) -> int:
         """The step to continue after: 0, or where an interrupted run's last state was taken."""
+        if self.schedule.save_every:
+            self.run.check_state(self.parts)
         return self.run.restore(self.phase, self.parts)
 
     def add(self, metrics: Mapping[str, Tensor]) -> None:

@@ -91,6 +91,12 @@ class Run:
         }  # fmt: skip
         write_tree(self.directory / STATE, tree)
 
+    def check_state(self, parts: Mapping[str, Any]) -> None:
+        """UserError if something in the parts changes and cannot be saved: at once, not at the first save."""
+        for part in parts.values():
+            if not hasattr(part, "state"):
+                state_of(part)
+
     def restore(self, phase: str, parts: Mapping[str, Any]) -> int:
         """Put the saved state back into the parts of `phase`; returns the step it was taken after, or 0."""
         if self.saved is None or self.saved["phase"] != phase:

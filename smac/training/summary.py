@@ -15,10 +15,15 @@ Row = Mapping[str, str]
 Numbers = dict[str, float | str]
 
 MARGIN = 0.05  # of the score: a fall that does not matter; the default margin of paths is the same
+UNIT = "switch/unit"  # beside numbers that are not of the score, for a task that has none
 
 
 def summarise(
-    rows: Sequence[Row], *, dip_within: int | None, evaluations: Evaluations | None = None
+    rows: Sequence[Row],
+    *,
+    dip_within: int | None,
+    evaluations: Evaluations | None = None,
+    margin: float | None = None,
 ) -> dict[str, Numbers]:
     """Seed -> numbers, from metrics.csv and every episode; what cannot be computed is left out.
 
@@ -29,12 +34,18 @@ def summarise(
     `switch/dip`: score at the switch minus the worst evaluation of the first `dip_within` steps, that one
     found on one half of the episodes and measured on the other (`smac.statistics.dip`); it may be negative.
     `switch/dip_raw`: the same found and measured on all episodes, which makes it too large; all there is
-    without `evaluations`. `switch/monotone`: whether the score ever falls by more than MARGIN in these steps,
-    with its largest fall, `switch/drawdown`, and `switch/p_monotone` of the hypothesis that it never falls.
+    without `evaluations`. `switch/monotone`: whether the score ever falls by more than `margin` in these
+    steps (if None, MARGIN), with its largest fall, `switch/drawdown`, and `switch/p_monotone` of the
+    hypothesis that it never falls.
     `switch/evaluated_every`: the longest time between two evaluations, as a shorter dip may not be seen;
     `switch/recovery_steps`: steps until the score is back, absent if it never is; `switch/gain`: the last
     score minus that at the switch; `switch/temperature`: SAC's before its first update. Without
     `dip_within` there was no switch.
+
+    Of a task without reference returns there is no score, and the numbers of the switch are in units of
+    return, which `switch/unit` says; `switch/monotone` then needs a margin. `regret/return` is minus the mean
+    return of the evaluations: the regret up to the best return there is, which nobody stated, so that
+    differences between methods are those of their regrets.
     """
     seeds = sorted({row["seed"] for row in rows if row["phase"] == "online"}, key=int)
     numbers: dict[str, Numbers] = {}
@@ -45,7 +56,7 @@ def summarise(
             continue
         if evaluations is not None and covers(evaluations, own):
             k = evaluations.seeds.tolist().index(int(seed))
-            numbers[seed] |= _of_episodes(scores_of(evaluations, dip_within)[k])
+            numbers[seed] |= _of_episodes(values_of(evaluations, dip_within)[k], margin_for(own, margin))
     return numbers
 
 
@@ -55,38 +66,54 @@ def covers(evaluations: Evaluations, rows: Sequence[Row]) -> bool:
     return sorted(set(logged)) == evaluations.steps.tolist()
 
 
-def scores_of(evaluations: Evaluations, dip_within: int) -> np.ndarray:
-    """Scores [seeds, evaluations, episodes] from the switch to `dip_within` steps after it."""
-    return np.moveaxis(evaluations.scores[evaluations.steps <= dip_within], 0, 1)
+def values_of(evaluations: Evaluations, dip_within: int) -> np.ndarray:
+    """[seeds, evaluations, episodes] from the switch to `dip_within` steps after it.
+
+    Scores; of a task that has none, returns.
+    """
+    scored = np.isfinite(evaluations.scores).any()
+    values = evaluations.scores if scored else evaluations.returns
+    return np.moveaxis(values[evaluations.steps <= dip_within], 0, 1)
 
 
-def _of_episodes(scores: np.ndarray) -> Numbers:
-    """What needs the single episodes of one seed, [evaluations, episodes]."""
-    usable, _ = finished(scores)
-    if not np.isfinite(scores[0]).any() or usable.shape[0] < 2 or usable.shape[1] < 2:
+def margin_for(rows: Sequence[Row], given: float | None) -> float | None:
+    """The fall that does not matter: what was given, else MARGIN of a score; None for returns."""
+    return MARGIN if given is None and _metric(rows) == "eval/score" else given
+
+
+def _metric(rows: Sequence[Row]) -> str:
+    """What the numbers of the switch are of."""
+    return "eval/score" if any(row.get("eval/score") for row in rows) else "eval/return"
+
+
+def _of_episodes(values: np.ndarray, margin: float | None) -> Numbers:
+    """What needs the single episodes of one seed, [evaluations, episodes]; no verdict without a margin."""
+    usable, _ = finished(values)
+    if not np.isfinite(values[0]).any() or usable.shape[0] < 2 or usable.shape[1] < 2:
         return {}
-    judged = monotone_curve(scores, MARGIN)
+    judged = monotone_curve(values, 0.0 if margin is None else margin)
     numbers = {
         "switch/dip": float(crossfit_dip(usable)),
         "switch/drawdown": judged.DD.estimate,
         "switch/p_monotone": judged.p_value,
     }
-    return {name: value for name, value in numbers.items() if np.isfinite(value)} | {
-        "switch/monotone": judged.verdict
-    }
+    verdict: Numbers = {} if margin is None else {"switch/monotone": judged.verdict}
+    return {name: value for name, value in numbers.items() if np.isfinite(value)} | verdict
 
 
-def monotone_mean(evaluations: Evaluations, dip_within: int) -> Monotone | None:
-    """The verdict on the mean curve over the seeds; None where there is none to judge."""
-    scores = scores_of(evaluations, dip_within)
-    usable, _ = finished(scores)
-    if not np.isfinite(scores[:, 0]).any(axis=-1).all() or usable.shape[1] < 2 or usable.shape[2] < 1:
+def monotone_mean(evaluations: Evaluations, dip_within: int, margin: float | None = None) -> Monotone | None:
+    """The verdict on the mean curve over the seeds; None where there is none to judge, or no margin."""
+    values = values_of(evaluations, dip_within)
+    if margin is None and np.isfinite(evaluations.scores).any():
+        margin = MARGIN
+    usable, _ = finished(values)
+    if not np.isfinite(values[:, 0]).any(axis=-1).all() or usable.shape[1] < 2 or usable.shape[2] < 1:
         return None
-    return monotone_mean_curve(scores, MARGIN)
+    return None if margin is None else monotone_mean_curve(values, margin)
 
 
-def _numbers(rows: Sequence[Row], dip_within: int | None) -> dict[str, float]:
-    numbers = {}
+def _numbers(rows: Sequence[Row], dip_within: int | None) -> Numbers:
+    numbers: dict[str, float] = {}
     for name, metric in (
         ("regret/eval", "eval/score"),
         ("regret/eval_success", "eval/success"),
@@ -98,13 +125,18 @@ def _numbers(rows: Sequence[Row], dip_within: int | None) -> dict[str, float]:
     _, temperatures = curve(rows, "switch/temperature")
     if len(temperatures):
         numbers["switch/temperature"] = float(temperatures[0])
-    steps, scores = curve(rows, "eval/score")
+    metric = _metric(rows)
+    steps, values = curve(rows, metric)
+    unit: Numbers = {}
+    if metric == "eval/return" and len(steps) > 1:
+        numbers["regret/return"] = regret(steps, values) - 1.0
     if len(steps) > 1 and dip_within is not None:
-        numbers["switch/dip_raw"] = switch_dip(steps, scores, dip_within)
+        unit = {UNIT: "return"} if metric == "eval/return" else {}
+        numbers["switch/dip_raw"] = switch_dip(steps, values, dip_within)
         numbers["switch/evaluated_every"] = float(np.diff(steps).max())
-        numbers["switch/gain"] = float(scores[-1] - scores[0])
-        numbers["switch/recovery_steps"] = recovery_steps(steps, scores, dip_within)
-    return {name: value for name, value in numbers.items() if np.isfinite(value)}
+        numbers["switch/gain"] = float(values[-1] - values[0])
+        numbers["switch/recovery_steps"] = recovery_steps(steps, values, dip_within)
+    return {name: value for name, value in numbers.items() if np.isfinite(value)} | unit
 
 
 def curve(rows: Sequence[Row], metric: str, phase: str = "online") -> tuple[np.ndarray, np.ndarray]:

@@ -31,6 +31,8 @@ def root(tmp_path_factory) -> Path:
         ("pretrain --algorithm td3_bc", ["--bc-alpha", "2.5", "256 256"]),
         ("pretrain --task pointmaze-umaze --algorithm bc", ["--loss", "likelihood"]),
         ("finetune --algorithm td3", ["--policy-noise", "--exploration-noise", "(default: first)"]),
+        ("pretrain", ["--algorithm is one of: bc, cal_ql, cql, iql, smac, td3_bc."]),
+        ("train", ["one of:", "td3_bc", "default: sac", "--env-import MODULE"]),
         ("finetune", ["--initialise-critic", "--backup-entropy", "--target-subset"]),
     ],
 )

@@ -185,9 +185,11 @@ def going(data, tmp_path):
     cell = tmp_path / "m" / "pretrain" / "td3_bc"
     module = [sys.executable, "-m", "analysis_cli.smac", *line]
     with subprocess.Popen(module, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        until(lambda: (cell / "metrics.csv").exists())
-        yield process, line, cell
-        process.kill()
+        try:
+            until(lambda: (cell / "metrics.csv").exists())
+            yield process, line, cell
+        finally:
+            process.kill()
 
 
 def until(holds) -> None:

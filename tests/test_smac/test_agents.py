@@ -16,7 +16,6 @@ from smac.data.replay import Batch, OfflineData
 from smac.errors import UserError
 from smac.nets import CriticEnsemble, initialise
 from smac.streams import Streams
-from smac.training.offline import dataset_scores
 from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
 
@@ -264,7 +263,7 @@ def test_cached_scores_equal_fresh_ones():
     agent = SMAC(SMACConfig(**SMALL, diffusion_hidden=(16,)), OBS, ACT, [0, 1])
     data = OfflineData(toy_transitions(100, OBS, ACT), [0, 1])
     data.outcomes = data.transitions.mc_returns
-    data.scores = dataset_scores(agent, data)
+    agent.complete(data)
     batch = data.sample(16)
     fresh = agent.score(batch.observations, batch.actions, batch.outcomes)
     torch.testing.assert_close(batch.scores, fresh, atol=1e-4, rtol=1e-4)

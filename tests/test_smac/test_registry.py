@@ -104,7 +104,7 @@ def test_names_that_cannot_be(name, phases, message, clean):
 
 
 @pytest.mark.slow
-def test_a_package_adds_an_algorithm(tmp_path):
+def test_a_package_adds_an_algorithm_and_a_task(tmp_path):
     """Installed with pip; trained, continued and checked by name without a change to our files."""
     source = Path(__file__).parents[2] / "examples" / "awac"
     site = tmp_path / "site"
@@ -113,9 +113,10 @@ def test_a_package_adds_an_algorithm(tmp_path):
     places = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
     env = os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
 
-    def call(line: str, *paths: Path) -> None:
+    def call(line: str, *paths: Path) -> str:
         words = [sys.executable, "-m", "analysis_cli.smac", *line.split(), *map(str, paths)]
-        subprocess.run(words, check=True, env=env, cwd=tmp_path)
+        done = subprocess.run(words, check=True, env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        return " ".join(done.stdout.replace("│", " ").split())
 
     call("data collect --task pointmaze-umaze --episodes 4 --out", tmp_path / "data")
     call(
@@ -130,7 +131,22 @@ def test_a_package_adds_an_algorithm(tmp_path):
     )  # fmt: skip
     assert (tmp_path / "td3" / "seed-0" / "online.safetensors").exists()
     check = (
-        "import smac_awac; from smac.testing import check_algorithm; check_algorithm(smac_awac.AWAC);"
-        "from smac.agents import method_label; assert method_label('awac') == 'AWAC'"
+        "from smac.testing import check_algorithm; from smac.agents import agent_class, method_label;"
+        "assert method_label('awac') == 'AWAC'; check_algorithm(agent_class('awac'))"
     )
     subprocess.run([sys.executable, "-c", check], check=True, env=env)
+
+    assert "two-poles" in call("tasks list")
+    assert "one of: awac, bc, cal_ql," in call("pretrain --help")
+    assert "inverse_temperature 3.0" in call("tasks show two-poles")
+    call("train --task two-poles --steps 120 --batch-size 8 --eval-every 60 --eval-episodes 2 --out poles")
+    program = (
+        "import smac, landscape\n"
+        "run = smac.load('poles').seed(0)\n"
+        "assert smac.load('poles').config['agent']['hidden'] == [64, 64]\n"
+        "short = {'steps': 120, 'batch_size': 8, 'eval_episodes': 2}\n"
+        "other = smac.train('two-poles', 'sac', seed=1, out='other', **short)\n"
+        "line = landscape.interpolate(run.online, other.seed(1).online, points=3, episodes=3, workers=2)\n"
+        "assert line.result['task'] == 'two-poles' and abs(line.margin - 47.7) < 0.1, line.margin\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env=env, cwd=tmp_path)

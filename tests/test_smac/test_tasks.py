@@ -1,14 +1,17 @@
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+import smac
 from smac.agents import AGENTS, default_config
+from smac.envs import env_spec
 from smac.errors import UserError
-from smac.tasks import REWARDS, get_task, task_names
+from smac.tasks import REWARDS, Task, get_task, task_names
 from smac.tasks.explain import explain
+from smac.tasks.registry import TASKS
 
 HORIZONS = {
     "pen-binary": 100,
@@ -28,6 +31,49 @@ HORIZONS = {
     "walker2d": 1000,
     "halfcheetah": 1000,
 }
+
+
+@pytest.fixture
+def swing():
+    """A task of one's own, known for as long as a test goes."""
+    task = Task(
+        name="swing-up", family="mine", env_id="Pendulum-v1", horizon=50, description="a pole swings up",
+        reward="own", rewards=("own", "success"), expert_return=-20.0, random_return=-400.0,
+        defaults={"sac": {"actor_lr": 0.01}},
+    )  # fmt: skip
+    yield smac.register_task(task)
+    TASKS.pop("swing-up", None)
+
+
+def test_a_task_of_ones_own_is_like_ours(swing):
+    task = get_task("swing-up")
+    assert "swing-up" in task_names()
+    assert (task, task.margin, task.score(-20.0)) == (swing, 19.0, 1.0)
+    assert get_task("swing-up@horizon=9").horizon == 9
+    assert default_config("sac", task).actor_lr == 0.01
+    smac.register_task(swing_elsewhere := replace(swing, name="elsewhere", env_id="not_there:Swing-v0"))
+    assert get_task("elsewhere") == swing_elsewhere  # it can be listed; to be played it needs its environment
+    with pytest.raises(UserError, match="module 'not_there'"):
+        env_spec(get_task("elsewhere"))
+    TASKS.pop("elsewhere")
+    assert smac.register_task(swing) is swing  # a module that is imported again
+    with pytest.raises(UserError, match="did you mean 'swing-up'"):
+        get_task("swing-u")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "hopper"}, "'hopper' is that of Hopper-v5: take another name"),
+        ({"name": "Swing"}, "lower-case letters"),
+        ({"name": "swing-v1"}, "has no version"),
+        ({"name": "s", "reward": "sparse", "rewards": ("sparse",)}, "reward 'sparse'"),
+        ({"name": "s", "reward": "own", "rewards": ("success",)}, r"'own' of \('success',\)"),
+    ],
+)
+def test_tasks_that_cannot_be(swing, changes, message):
+    with pytest.raises(UserError, match=message):
+        smac.register_task(replace(swing, **changes))
 
 
 def test_names_and_horizons():

@@ -13,13 +13,13 @@ from smac.checkpoint import load_checkpoint, save_checkpoint
 from smac.data.replay import OfflineData, ReplayBuffer
 from smac.errors import UserError
 from smac.tasks import get_task
-from smac.training.episodes import read_evaluations
+from smac.training.episodes import Evaluations, read_evaluations
 from smac.training.experience import OnlineEnvs, UniformActions
 from smac.training.metrics import RunningMeans, recovery_steps, regret, switch_dip
 from smac.training.offline import OfflineOptions, pretrain
 from smac.training.online import FinetuneOptions, OnlineOptions, batches, finetune, train
 from smac.training.run import Run, read_metrics
-from smac.training.summary import summarise
+from smac.training.summary import monotone_mean, summarise
 from smac.training.switch import switch
 
 TASK = get_task("pointmaze-umaze")
@@ -324,6 +324,30 @@ def test_summary_of_a_hand_made_run():
             "switch/recovery_steps": 300.0,
         }
     )
+
+
+def test_summary_of_a_run_without_a_score():
+    """Everything in units of return, and said so; a verdict needs a margin, and then has one."""
+    returns = [("0", -10.0), ("100", -30.0), ("300", -10.0)]
+    rows = [{"phase": "online", "step": s, "seed": "0", "eval/return": str(r), "eval/length": "5"}
+            for s, r in returns]  # fmt: skip
+    luck = np.array([1.0, -1.0, 0.0, 2.0, -2.0])
+    played = np.array([r for _, r in returns])[:, None, None] + luck
+    evaluations = Evaluations(
+        steps=np.array([0, 100, 300]), seeds=np.array([0]), episode_seeds=np.arange(5),
+        returns=played, scores=np.full_like(played, np.nan), successes=np.full_like(played, np.nan),
+    )  # fmt: skip
+    about = {"dip_within": 300, "evaluations": evaluations}
+    numbers = summarise(rows, **about)["0"]
+    assert numbers["switch/unit"] == "return"
+    assert (numbers["switch/dip"], numbers["switch/dip_raw"]) == pytest.approx((20.0, 20.0))
+    assert (numbers["switch/gain"], numbers["switch/recovery_steps"]) == (0.0, 300.0)
+    assert numbers["switch/drawdown"] == pytest.approx(20.0)
+    assert numbers["regret/return"] == pytest.approx((20 * 100 + 20 * 200) / 300)
+    assert "switch/monotone" not in numbers
+    assert monotone_mean(evaluations, 300) is None
+    assert summarise(rows, **about, margin=5.0)["0"]["switch/monotone"] == "not monotone"
+    assert summarise(rows, **about, margin=50.0)["0"]["switch/monotone"] != "not monotone"
 
 
 def test_tensorboard_gets_what_metrics_csv_holds(offline, tmp_path):
