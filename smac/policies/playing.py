@@ -21,6 +21,7 @@ from smac.policies.libraries import GOAL_REACHING
 from smac.policies.stated import read_stated
 from smac.rollout import Policy
 from smac.tasks import Task, get_task
+from smac.tasks.environments import check_stated
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def playable(
     chosen = task or stated.task
     if chosen is None:
         raise UserError(f"{path}: does not say which task it was trained for; name it with --task")
+    if not task:
+        check_stated(chosen, stated.path)
     known = get_task(chosen)
     policy = load_policy(path, known, action_units, normaliser)
     if policy.kind == GOAL_REACHING:
