@@ -9,6 +9,7 @@ from typing import Any
 
 from landscape.api import interpolate, report, split, written
 from landscape.evaluate import Evaluation, Progress
+from landscape.gathering import PAIRS
 from landscape.results import PathResult, ReportResult
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete
@@ -24,8 +25,6 @@ from landscape.study.patterns import (
 )
 from smac.api import Place, drawn_by
 from smac.errors import UserError
-
-PAIRS = Path("pairs")  # in the directory of a report
 
 
 def compare(

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.table import Table
 
-from analysis_cli.console import command_line, console, progress
+from analysis_cli.console import command_line, progress
 from analysis_cli.studies.played import InStages, Played, end, has_ended
+from analysis_cli.studies.report import print_report
 from figures.draw import draw
-from figures.report.tables import METHOD_COLUMNS, method_rows
-from landscape.comparing import PAIRS, compare_said
-from landscape.results import ReportResult
+from landscape.comparing import compare_said
+from landscape.gathering import PAIRS
 from landscape.study.patterns import Said, read_toml, read_words
 from smac.errors import UserError
 from smac.files import write_json
@@ -79,20 +78,9 @@ class Compare:
                 out / "report.json", found.to_json() | {"command": command_line("landscape")}
             )
             pictures = draw(out)
-            _print(found)
+            print_report(found.result)
             drawn = [path for path in sorted((out / PAIRS).glob("*/*")) if path.is_file()]
             end(out, [written, *pictures], inside=drawn)
-
-
-def _print(found: ReportResult) -> None:
-    """The method table, what to know, and the headline."""
-    table = Table(*METHOD_COLUMNS, title=found.task)
-    for row in method_rows(found.to_json()):
-        table.add_row(*row)
-    console.print(table)
-    for flag in found.flags:
-        console.print(f"note: {flag}", markup=False)
-    console.print(found.sentence, style="bold", markup=False)
 
 
 def said_methods(words: Sequence[str]) -> list[Said]:
