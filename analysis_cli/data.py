@@ -56,6 +56,8 @@ class Collect:
     are read. AntMaze's walking policy (policy_ant_goal.npz) is led to the goal."""
     action_units: Literal["env", "unit"] | None = None
     """Units of that policy's actions, the environment's or [-1, 1], where its file does not say."""
+    normaliser: str | None = None
+    """What its observations go through, where its file does not say: the file of a VecNormalize, or none."""
     stochastic: bool = False
     """Sample the policy's actions instead of taking the mean."""
     episodes: int = 500
@@ -93,6 +95,7 @@ class Collect:
             task,
             policy=self.policy,
             action_units=self.action_units,
+            normaliser=self.normaliser,
             noise=self.noise,
             wander=self.wander,
             stochastic=self.stochastic,

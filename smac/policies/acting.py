@@ -52,13 +52,19 @@ class FilePolicy:
         return np.clip(action, -1.0, 1.0).astype(np.float64)
 
 
-def load_policy(path: Path | str, task: Task | None = None, units: Units | None = None) -> FilePolicy:
+def load_policy(
+    path: Path | str,
+    task: Task | None = None,
+    units: Units | None = None,
+    normaliser: str | None = None,
+) -> FilePolicy:
     """The policy in a checkpoint of ours or in another library's file; UserError if it is none.
 
     Args:
         path: its file.
         task: where it is to act; without one, a policy of the environment's units acts in those.
         units: of its actions, where neither the file nor the description beside it says.
+        normaliser: the file of a VecNormalize that its observations go through first, or `none`, likewise.
     """
     path = Path(path)
     if is_reference(path):
@@ -67,7 +73,7 @@ def load_policy(path: Path | str, task: Task | None = None, units: Units | None 
         if units is not None:
             raise UserError(f"{path}: a checkpoint of ours acts in [-1, 1]; leave out --action-units")
         return _from_checkpoint(path)
-    network, stated = read_network(path, units)
+    network, stated = read_network(path, units, normaliser)
     if task is not None:
         network = fit(path, network, stated, task)
     return FilePolicy(

@@ -27,17 +27,21 @@ ACTOR = "actor."
 
 
 def load_policy(
-    path: Path | str, task: str | None = None, action_units: Units | None = None
+    path: Path | str,
+    task: str | None = None,
+    action_units: Units | None = None,
+    normaliser: str | None = None,
 ) -> PolicyCheckpoint:
     """The actor of a checkpoint of ours, or of another library's file (`foreign`).
 
-    `task` and `action_units` are those of a file which does not say; one that says otherwise is refused.
+    `task`, `action_units` and `normaliser` (the file of a VecNormalize, or `none`) are those of a file which
+    does not say; one that says otherwise is refused.
     """
     path = Path(path)
     if is_reference(path):
         return load_module(path, task, action_units)
     if path.suffix != ".safetensors" or (path.is_file() and not is_ours(path)):
-        return load_foreign(path, task, action_units)
+        return load_foreign(path, task, action_units, normaliser)
     checkpoint = load_checkpoint(path)
     about = checkpoint.description
     params = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -31,8 +31,8 @@ class Stated:
     path: Path
     task: str | None = None
     algorithm: str | None = None
-    step: int = 0
-    seed: int = 0
+    step: int | None = None
+    seed: int | None = None
     activation: str | None = None
     output: str | None = None  # tanh, or clip for a mean that is cut off at the limits
     prefix: str = ""
@@ -105,9 +105,22 @@ class Stated:
         return found
 
 
-def read_stated(policy: Path) -> Stated:
-    """The description beside a policy's file, or an empty one; unknown keys and wrong types are refused."""
-    path = policy.with_suffix(".policy.json")
+def read_stated(policy: Path, normaliser: str | None = None) -> Stated:
+    """What is said of a policy: in the description beside its file, and by a command of its normaliser.
+
+    `normaliser` is the file of a VecNormalize, or `none`. Unknown keys and wrong types are refused.
+    """
+    stated = _description(policy.with_suffix(".policy.json"))
+    if normaliser is None:
+        return stated
+    if stated.says_normaliser:
+        raise UserError(f"{stated.path}: states a normaliser; leave out --normaliser {normaliser}")
+    said = None if normaliser == "none" else {"file": str(Path(normaliser).absolute())}
+    return replace(stated, normaliser=said, says_normaliser=True)
+
+
+def _description(path: Path) -> Stated:
+    """The file's keys, or an empty description."""
     if not path.exists():
         return Stated(path)
     with refusing(path, "a readable description"):

@@ -98,18 +98,23 @@ def agents(tmp_path_factory):
 @pytest.mark.parametrize("name", ["SAC", "TD3"])
 def test_an_sb3_agent_acts_as_in_sb3(agents, name):
     agent, path = agents[name]
-    policy, observation = load_policy(path), np.array([0.6, -0.8, 3.0], np.float32)
+    policy, observation = load_policy(path, normaliser="none"), np.array([0.6, -0.8, 3.0], np.float32)
     theirs = agent.predict(observation, deterministic=True)[0] / 2.0  # Pendulum's torque goes up to 2
     np.testing.assert_allclose(policy.action(observation), theirs, atol=1e-6)
     assert policy.stochastic == (name == "SAC")
-    episode = collect(get_task("Pendulum-v1"), policy=path, episodes=1, seed=0, workers=1)[0]
+    episode = collect(get_task("Pendulum-v1"), policy=path, normaliser="none", episodes=1, seed=0, workers=1)[
+        0
+    ]
     assert len(episode) == 200
     np.testing.assert_allclose(episode.actions[0], policy.action(episode.observations[0]), atol=1e-7)
 
 
 def test_an_sb3_agent_with_gsde_has_its_mean_action(agents):
     agent, path = agents["SAC-gsde"]
-    policy, observation = load_policy(path, get_task("Pendulum-v1")), np.array([0.6, -0.8, 3.0], np.float32)
+    policy, observation = (
+        load_policy(path, get_task("Pendulum-v1"), normaliser="none"),
+        np.array([0.6, -0.8, 3.0], np.float32),
+    )
     theirs = agent.predict(observation, deterministic=True)[0] / 2.0
     np.testing.assert_allclose(policy.action(observation), theirs, atol=1e-6)
     assert not policy.stochastic
@@ -132,9 +137,9 @@ def test_a_zip_executes_nothing(agents, tmp_path, member):
             target.writestr(name, file.getvalue() if name == member else source.read(name))
     if member == "policy.pth":
         with pytest.raises(UserError, match="holds code or objects"):
-            load_policy(tmp_path / "a.zip")
+            load_policy(tmp_path / "a.zip", normaliser="none")
     else:
-        load_policy(tmp_path / "a.zip")
+        load_policy(tmp_path / "a.zip", normaliser="none")
     assert not harm.exists()
 
 

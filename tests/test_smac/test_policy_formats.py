@@ -68,10 +68,11 @@ def test_stable_baselines3(tmp_path, name, options, policy):
         agent.learn(70 if name == "PPO" else 110)  # what a trained agent has besides
     shaken(agent.policy)
     agent.save(tmp_path / "a.zip")
-    if name in ("PPO", "A2C"):
-        with pytest.raises(UserError, match="does not say whether it was trained behind VecNormalize"):
-            torques(tmp_path / "a.zip")
-        describe(tmp_path / "a.zip", normaliser=None)
+    with pytest.raises(
+        UserError, match="do not say how observations are normalised; say it with --normaliser"
+    ):
+        torques(tmp_path / "a.zip")
+    describe(tmp_path / "a.zip", normaliser=None)
     theirs, _ = agent.predict(ROWS, deterministic=True)
     assert np.ptp(theirs) > 0.1
     np.testing.assert_allclose(
@@ -96,6 +97,13 @@ def test_vecnormalize_is_read_without_its_code(tmp_path):
     theirs, _ = shaken(agent.policy).predict(seen, deterministic=True)
     agent.save(tmp_path / "a.zip")
     np.testing.assert_allclose(torques(tmp_path / "a.zip"), theirs, atol=2e-6)
+    agent.save(tmp_path / "b.zip")  # and said by the command
+    with pytest.raises(UserError, match="Stable-Baselines3 files do not say"):
+        torques(tmp_path / "b.zip")
+    policy = load_policy(tmp_path / "b.zip", PENDULUM, normaliser=str(tmp_path / "v.pkl"))
+    np.testing.assert_allclose(2 * policy.action(ROWS[0]), theirs[0], atol=2e-6)
+    with pytest.raises(UserError, match="states a normaliser; leave out --normaliser none"):
+        load_policy(tmp_path / "a.zip", PENDULUM, normaliser="none")
 
 
 def test_an_activation_or_a_class_of_ones_own_is_refused(tmp_path):
