@@ -69,9 +69,15 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             header = (file.metadata() or {}).get(HEADER)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"{path}: damaged, or not a safetensors checkpoint ({error})") from None
+        raise UserError(
+            f"{path}: damaged, or not a safetensors checkpoint of ours, which alone has critics; "
+            f"`smac evaluate`, `render`, `data collect` and `landscape` take other libraries', too ({error})"
+        ) from None
     if header is None:
-        raise UserError(f"{path}: a safetensors file, but its header does not describe a checkpoint of ours")
+        raise UserError(
+            f"{path}: a safetensors file, but its header does not describe a checkpoint of ours, which alone "
+            "has critics"
+        )
     return Checkpoint(path, _parse(path, header), tensors)
 
 

@@ -11,6 +11,7 @@ No file is executed, and none is read by halves: every tensor of an actor is use
 | `modules` | any `nn.Module` as one |
 | `normalisers` | what they do to observations, folded into the first layer |
 | `acting` | policies that act on one observation, as collecting plays them |
+| `playing` | policies of every format as `smac evaluate` and `render` play them |
 | `contents` | files by their content, within bounds: zips, arrays, pickles through an allow-list |
 | `vecnormalize` | the numbers of Stable-Baselines3's pickle |
 | `libraries` | one table of readers, a row for each layout |
