@@ -18,6 +18,7 @@ _EXPORTS |= {
     "Adaptive": "landscape.statistics",
     "FieldOptions": "landscape.fields",
     "compare": "landscape.comparing",
+    "register": "smac.policies.readers",
 }
 __all__ = [
     "Adaptive",
@@ -35,6 +36,7 @@ __all__ = [
     "load",
     "plane",
     "project",
+    "register",
     "report",
     "trajectory",
 ]
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     )
     from landscape.statistics import Adaptive
     from smac.errors import UserError
+    from smac.policies.readers import register
 
 
 def __getattr__(name: str) -> Any:

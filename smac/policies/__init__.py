@@ -15,6 +15,7 @@ No file is executed, and none is read by halves: every tensor of an actor is use
 | `contents` | files by their content, within bounds: zips, arrays, pickles through an allow-list |
 | `vecnormalize` | the numbers of Stable-Baselines3's pickle |
 | `libraries` | one table of readers, a row for each layout |
+| `readers` | what a row of that table is, and the formats that other packages register |
 | `network` | what a policy of another library computes, and the ledger of its tensors |
 | `stated` | the description and the check beside a file |
 | `python` | modules and functions that a user names |

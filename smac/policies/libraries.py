@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,11 @@ from smac.errors import UserError
 from smac.nets import AnyActivation
 from smac.policies.contents import Contents, read_contents, refusing, unpickle
 from smac.policies.network import Affine, Network, Normalisation, Tensors
+from smac.policies.readers import Reader, added
 from smac.policies.stated import Stated, build, check, read_stated
 from smac.tasks import Task
 
 GOAL_REACHING = "antmaze_gen"  # of the ant that walks in a direction, so needs waypoints
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A layout: how it is recognised, and what its tensors compute."""
-
-    name: str
-    recognises: Callable[[Contents], bool]
-    read: Callable[[Contents, Stated], Network]
-    describes: tuple[
-        str, ...
-    ] = ()  # keys of the description that this layout uses, beside those that all use
-    asks_normaliser: bool = False  # its files do not hold the observation normaliser that its training has
 
 
 # Keys of a description that every layout uses
@@ -57,9 +45,7 @@ def read_network(
     """The policy in a file, as its library acts with it, and what is stated beside the file."""
     stated = read_stated(path, normaliser)
     contents = read_contents(path)
-    reader = next((row for row in READERS if row.recognises(contents)), None)
-    if reader is None:
-        raise UserError(f"{path}: not the arrays or tensors of a policy; it holds {_held(contents.value)}")
+    reader = _reader(contents)
     empty = Stated(stated.path)
     for key, value in vars(stated).items():
         if key not in COMMON and key not in reader.describes and value != getattr(empty, key):
@@ -70,6 +56,18 @@ def read_network(
     if reader.asks_normaliser and not (stated.says_normaliser or stated.has_check):
         raise _asking_for_normaliser(path, reader, stated)
     return _as_stated(path, network, stated, units), stated
+
+
+def _reader(contents: Contents) -> Reader:
+    """The format of a file: one of ours, one of another package, or the plain state dict."""
+    for rows in (lambda: READERS[:-1], added, lambda: READERS[-1:]):
+        for row in rows():
+            with refusing(contents.path, f"a file that the format {row.name} can look at"):
+                if row.recognises(contents):
+                    return row
+    raise UserError(
+        f"{contents.path}: not the arrays or tensors of a policy; it holds {_held(contents.value)}"
+    )
 
 
 def _asking_for_normaliser(path: Path, reader: Reader, stated: Stated) -> UserError:
