@@ -13,6 +13,8 @@ No file is executed, and none is read by halves: every tensor of an actor is use
 | `acting` | policies that act on one observation, as collecting plays them |
 | `playing` | policies of every format as `smac evaluate` and `render` play them |
 | `contents` | files by their content, within bounds: zips, arrays, pickles through an allow-list |
+| `flax` | what flax.serialization wrote |
+| `onnx` | ONNX graphs, which act and have no parameters |
 | `vecnormalize` | the numbers of Stable-Baselines3's pickle |
 | `libraries` | one table of readers, a row for each layout |
 | `readers` | what a row of that table is, and the formats that other packages register |

@@ -17,6 +17,7 @@ from smac.envs.units import Box, Units, action_box
 from smac.errors import UserError
 from smac.nets import AnyActivation
 from smac.policies.contents import Contents, read_contents, refusing, unpickle
+from smac.policies.flax import by_torch_names
 from smac.policies.network import Affine, Network, Normalisation, Tensors
 from smac.policies.readers import Reader, added
 from smac.policies.stated import Stated, build, check, read_stated
@@ -53,8 +54,8 @@ def read_network(
     with refusing(path, f"a {reader.name} policy"):
         network = reader.read(contents, stated)
         network.act(torch.zeros(network.observation_dim))
-    if reader.asks_normaliser and not (stated.says_normaliser or stated.has_check):
-        raise _asking_for_normaliser(path, reader, stated)
+    if reader.asks_normaliser:
+        ask_for_normaliser(path, reader.name, stated)
     return _as_stated(path, network, stated, units), stated
 
 
@@ -70,11 +71,14 @@ def _reader(contents: Contents) -> Reader:
     )
 
 
-def _asking_for_normaliser(path: Path, reader: Reader, stated: Stated) -> UserError:
+def ask_for_normaliser(path: Path, name: str, stated: Stated) -> None:
+    """UserError if nothing says what observations go through."""
+    if stated.says_normaliser or stated.has_check:
+        return
     beside = _vecnormalize_beside(path)
     known = f'{{"file": "{beside.relative_to(path.parent)}"}}' if beside else '{"mean": [...], "std": [...]}'
-    return UserError(
-        f"{path}: {reader.name} files do not say how observations are normalised; say it with --normaliser "
+    raise UserError(
+        f"{path}: {name} files do not say how observations are normalised; say it with --normaliser "
         f'{beside or "VECNORMALIZE.pkl"}, or none, or in {stated.path.name}: "normaliser": {known}, or null'
     )
 
@@ -488,6 +492,11 @@ def _plain(contents: Contents, stated: Stated) -> Network:
     return replace(network, gain=gain.expand(network.action_dim).clone())
 
 
+def _flax(contents: Contents, stated: Stated) -> Network:
+    """Parameters of Dense layers, by the names that they have in the file, with dots between."""
+    return _plain(replace(contents, value=by_torch_names(contents.value)), stated)
+
+
 def _left_out(stated: Stated) -> tuple[str, ...]:
     """Beginnings of names that a description says are not of the mean action."""
     return (*stated.unused, *((stated.log_std,) if stated.log_std else ()))
@@ -534,6 +543,10 @@ def _orders(shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, ...]]:
     ]
 
 
+_DESCRIBED = (
+    "activation", "output", "prefix", "layers", "layer_norms", "head", "log_std", "unused", "action_scale",
+)  # fmt: skip
+
 READERS: Sequence[Reader] = (
     Reader("Stable-Baselines3", lambda c: c.kind == "sb3", _sb3, asks_normaliser=True),
     Reader("hand_dapg", lambda c: c.kind == "arrays" and "in_shift" in c.value, _dapg),
@@ -545,10 +558,10 @@ READERS: Sequence[Reader] = (
     ),
     Reader("CleanRL", lambda c: "action_scale" in _cleanrl_actor(c), _cleanrl),
     Reader("CleanRL PPO", lambda c: "actor_logstd" in _flat(c.value), _cleanrl_ppo, asks_normaliser=True),
+    Reader("flax", lambda c: c.kind == "flax" and bool(by_torch_names(c.value)), _flax, _DESCRIBED),
     Reader("CORL", lambda c: bool(_corl_actor(c)), _corl, asks_normaliser=True),
     Reader(
         "state dict", lambda c: c.kind in ("torch", "safetensors") and bool(_flat(c.value)), _plain,
-        ("activation", "output", "prefix", "layers", "layer_norms", "head", "log_std", "unused",
-         "action_scale"),
+        _DESCRIBED,
     ),
 )  # fmt: skip

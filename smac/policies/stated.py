@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -186,7 +186,17 @@ def build(stated: Stated, tensors: Tensors, stems: Sequence[str]) -> Network:
     )
 
 
-def check(policy: Path, stated: Stated, network: Network, box: Box) -> None:
+class Acts(Protocol):
+    """A policy of [-1, 1]."""
+
+    @property
+    def observation_dim(self) -> int: ...
+    @property
+    def action_dim(self) -> int: ...
+    def act(self, observation: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor: ...
+
+
+def check(policy: Path, stated: Stated, network: Acts, box: Box) -> None:
     """UserError unless the mean actions of `network`, of [-1, 1], are those of a check file."""
     if not stated.has_check:
         return
