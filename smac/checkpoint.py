@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import safetensors
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -56,7 +57,8 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], description: Desc
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint onto the CPU; a missing, damaged or foreign file is a UserError."""
+    """Read a checkpoint onto the CPU; a missing, damaged or foreign file is a UserError, and so is a tensor
+    with a value that is not finite."""
     path = Path(path)
     if path.is_dir():
         raise UserError(
@@ -78,7 +80,11 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f"{path}: a safetensors file, but its header does not describe a checkpoint of ours, which alone "
             "has critics"
         )
-    return Checkpoint(path, _parse(path, header), tensors)
+    about = _parse(path, header)
+    for name, tensor in tensors.items():  # of the actor, the critics, a diffusion model, optimisers
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(f"{path}: tensor {name} has values that are not finite")
+    return Checkpoint(path, about, tensors)
 
 
 def _parse(path: Path, header: str) -> Description:
