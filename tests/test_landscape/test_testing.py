@@ -3,6 +3,7 @@
 import importlib
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -143,3 +144,14 @@ def test_our_formats_pass_the_check(tmp_path, form):
 def test_registrations_that_cannot_be(textnet, name, options, message):
     with pytest.raises(UserError, match=message):
         landscape.register(name, recognises=lambda _: False, **options)(lambda contents, stated: None)
+
+
+def test_the_page_of_formats_shows_a_reader_that_works(clean, tmp_path):
+    page = (Path(__file__).parents[2] / "docs/formats.md").read_text()
+    (block,) = re.findall(r"```python\n(import landscape\n.*?)```", page, re.DOTALL)
+    exec(block, {})  # the page is ours
+    first, last = nn.Linear(3, 4), nn.Linear(4, 1)
+    held = {f"mylib.{s}.{n}": t for s, m in (("in", first), ("out", last)) for n, t in m.state_dict().items()}
+    torch.save(held | {"mylib.critic.weight": torch.zeros(1, 4)}, tmp_path / "a.pt")
+    expected = torch.tanh(last(torch.relu(first(torch.from_numpy(ROWS))))).detach().numpy()
+    check_format(tmp_path / "a.pt", ROWS, expected, task=TASK)
