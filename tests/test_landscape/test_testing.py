@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import os
 import pickle
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -155,3 +157,17 @@ def test_the_page_of_formats_shows_a_reader_that_works(clean, tmp_path):
     torch.save(held | {"mylib.critic.weight": torch.zeros(1, 4)}, tmp_path / "a.pt")
     expected = torch.tanh(last(torch.relu(first(torch.from_numpy(ROWS))))).detach().numpy()
     check_format(tmp_path / "a.pt", ROWS, expected, task=TASK)
+
+
+@pytest.mark.slow
+def test_a_package_adds_a_format(tmp_path):
+    """Installed with pip, it is found by its entry point, without a change to our files."""
+    source, site = Path(__file__).parents[2] / "examples" / "awac", tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(site), str(source)], check=True)
+    places = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    write_textnet(tmp_path / "a.textnet", network())
+    line = "evaluate a.textnet --task Pendulum-v1@horizon=5 --episodes 1 --out evaluated"
+    words = [sys.executable, "-m", "analysis_cli.smac", *line.split()]
+    subprocess.run(words, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": places})
+    assert json.loads((tmp_path / "evaluated/evaluation.json").read_text())["length"]["mean"] == 5

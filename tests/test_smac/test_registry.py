@@ -134,6 +134,3 @@ def test_a_package_adds_an_algorithm(tmp_path):
         "from smac.agents import method_label; assert method_label('awac') == 'AWAC'"
     )
     subprocess.run([sys.executable, "-c", check], check=True, env=env)
-    # and the format of policies that it has under another group of entry points
-    (tmp_path / "a.textnet").write_text('{"textnet": 1, "layers": [{"weight": [[1, 0, 0]], "bias": [0]}]}')
-    call("evaluate a.textnet --task Pendulum-v1@horizon=5 --episodes 1 --out", tmp_path / "evaluated")
