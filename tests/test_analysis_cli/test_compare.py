@@ -118,6 +118,13 @@ def test_the_seed_is_what_the_description_says_or_the_name_tells(theirs, tmp_pat
     assert seeds_of(f"{tmp_path}/flat/*-{{bc,sac}}.pt") == [0, 1, 2, 3]
 
 
+def test_checkpoints_of_ours_say_their_own_seeds(mine):
+    pattern = f"{mine}/run-*/seed-*/{{offline,online}}.safetensors"
+    assert seeds_of(pattern) == [0, 1]
+    with pytest.raises(UserError, match=r"online\.safetensors: is of seed 0, not 5"):
+        seeds_of(pattern, seeds=[5, 6])
+
+
 def test_one_start_for_all_and_a_policy_without_its_other_end(theirs, tmp_path):
     policy(tmp_path / "start.pt", 5)
     words = [f"T:from={tmp_path}/start.pt", f"T:to={theirs}/s*/sac_v2.pt", f"T:task={TASK}"]

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import smac
@@ -99,6 +101,16 @@ def test_flax_parameters_are_read_without_flax(tmp_path):
 def test_what_is_no_message_is_refused(data, message):
     with pytest.raises(ValueError, match=message):
         read_flax(data)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(min_size=1, max_size=80))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("fuzz") / "a.msgpack"
+    path.write_bytes(b"\x81\xa1a" + data)
+    with pytest.raises(UserError, match=r"a\.(msgpack|policy\.json): .") as told:
+        in_unit_box(path)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.slow
