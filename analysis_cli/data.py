@@ -56,6 +56,8 @@ class Collect:
     are read. AntMaze's walking policy (policy_ant_goal.npz) is led to the goal."""
     action_units: Literal["env", "unit"] | None = None
     """Units of that policy's actions, the environment's or [-1, 1], where its file does not say."""
+    normaliser: str | None = None
+    """What its observations go through, where its file does not say: the file of a VecNormalize, or none."""
     stochastic: bool = False
     """Sample the policy's actions instead of taking the mean."""
     episodes: int = 500
@@ -93,6 +95,7 @@ class Collect:
             task,
             policy=self.policy,
             action_units=self.action_units,
+            normaliser=self.normaliser,
             noise=self.noise,
             wander=self.wander,
             stochastic=self.stochastic,
@@ -211,6 +214,9 @@ class Import:
     """Id of the new dataset; default: the task's own."""
     action_units: Literal["env", "unit"] | None = None
     """Units of the recorded actions, the environment's or [-1, 1], where the file does not say."""
+    replay: bool = True
+    """Set recorded states, take recorded actions, and refuse data whose steps the environment does not
+    repeat; where its state cannot be set, the reason is said."""
     seed: int = 0
     """Taken by every command that writes; an import draws nothing at random."""
     out: Path | None = None
@@ -221,7 +227,9 @@ class Import:
         task = get_task(self.task)
         dataset_id = task.data(self.dataset)
         check_new_dataset(dataset_id, self.out)
-        episodes, provenance = import_dataset(self.source, task, self.out, self.action_units)
+        episodes, provenance = import_dataset(
+            self.source, task, self.out, self.action_units, replayed=self.replay
+        )
         _write(episodes, task, dataset_id, self.out, provenance)
 
 

@@ -15,6 +15,7 @@ PROGRAM = Program(
         "forecast": "analysis_cli.studies.forecast:Forecasting",
         "plot": "analysis_cli.studies.plot:Plot",
         "report": "analysis_cli.studies.report:Report",
+        "compare": "analysis_cli.studies.compare:Compare",
         "merge": "analysis_cli.studies.merge:Merge",
         "doctor": "analysis_cli.studies.doctor:Doctor",
         "demo": "analysis_cli.demo:Demo",

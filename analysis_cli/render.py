@@ -3,29 +3,35 @@
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
 from analysis_cli.console import console, wrote
 from figures.dataset import coverage, draw_dataset
-from smac.agents import agent_class, config_of
-from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.data.belonging import task_of
 from smac.data.minari_io import find_dataset, iterate_dataset, read_metadata
 from smac.envs import reports_success
 from smac.errors import UserError
 from smac.files import default_directory
+from smac.policies.playing import playable
 from smac.rendering import check, check_gif, draw_observations, film, seconds_per_step, write_gif
-from smac.rollout import LockStep, Policy, Rollouts, episode_seeds
+from smac.rollout import LockStep, Rollouts, episode_seeds
 from smac.tasks import Task, get_task
 
 
 @dataclass(frozen=True)
 class Render:
-    """Draw an episode that a checkpoint's policy plays, as a GIF."""
+    """Draw an episode that a policy plays, as a GIF."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """Checkpoint file."""
+    """Checkpoint of ours, or another library's policy (docs/formats.md)."""
+    task: str | None = None
+    """Task, or id of an environment, of a policy whose file does not say."""
+    action_units: Literal["env", "unit"] | None = None
+    """Units of such a policy's actions, the environment's or [-1, 1], where its file does not say."""
+    normaliser: str | None = None
+    """What its observations go through, where its file does not say: the file of a VecNormalize, or none."""
     episode: int = 0
     """Which episode, counted from 0; they are those of `smac evaluate` with the same seed."""
     seed: int = 0
@@ -44,17 +50,15 @@ class Render:
         _check_episode(self.episode)
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, got {self.seed}")
-        checkpoint = load_checkpoint(self.checkpoint)
-        about = checkpoint.description
-        out = _gif(self.out, about.task, about.algorithm, self.episode)
-        task, kind = get_task(about.task), agent_class(about.algorithm)
-        if self.stochastic and kind.actor_kind == "deterministic":
-            raise UserError(f"--stochastic: the actor of {kind.label} is deterministic; leave it out")
+        player = playable(self.checkpoint, self.task, self.action_units, self.normaliser)
+        task = player.task
+        out = _gif(self.out, task.name, player.algorithm, self.episode)
+        player.check(self.stochastic)
         filmed = film(task, size=self.size, every=self.every)
         seed = episode_seeds(self.seed, self.episode + 1)[-1]
         lock_step = LockStep(lambda: filmed, task.horizon)
         try:
-            played = lock_step.play(_actor(checkpoint), 1, [seed], stochastic=self.stochastic)
+            played = lock_step.play(player.policy, 1, [seed], stochastic=self.stochastic)
             frames, seconds = filmed.frames, self.every * seconds_per_step(filmed)
         finally:
             filmed.close()
@@ -146,15 +150,6 @@ def _gif(out: Path | None, task: str, algorithm: str, episode: int) -> Path:
     path = out or default_directory("render", task, algorithm) / f"episode-{episode}.gif"
     check_gif(path)
     return path
-
-
-def _actor(checkpoint: Checkpoint) -> Policy:
-    about = checkpoint.description
-    agent = agent_class(about.algorithm)(
-        config_of(about), about.observation_dim, about.action_dim, [about.seed]
-    )
-    agent.load_tensors([checkpoint.tensors])
-    return agent.actor
 
 
 def _outcome(task: Task, played: Rollouts) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 from rich.table import Table
@@ -103,11 +103,17 @@ def carry_out(job: Job, out: Path | None = None, interrupted: Path | None = None
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play episodes with the policy of a checkpoint, or with those of every seed of a run."""
+    """Play episodes with the policy of a file, or with those of every seed of a run."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """Checkpoint file, or a run directory: then the checkpoint that each of its seeds ended with, with means
-    and 95 % t intervals over seeds."""
+    """Checkpoint of ours, another library's policy (docs/formats.md), or a run directory: then the checkpoint
+    that each of its seeds ended with, with means and 95 % t intervals over seeds."""
+    task: str | None = None
+    """Task, or id of an environment, of a policy whose file does not say."""
+    action_units: Literal["env", "unit"] | None = None
+    """Units of such a policy's actions, the environment's or [-1, 1], where its file does not say."""
+    normaliser: str | None = None
+    """What its observations go through, where its file does not say: the file of a VecNormalize, or none."""
     episodes: int = 100
     """Number of episodes, the same ones for every seed."""
     seed: int = 0
@@ -118,17 +124,17 @@ class Evaluate:
     """Directory for evaluation.json; default: a new one in runs/."""
 
     def run(self) -> None:
-        checkpoints = ended_with(self.checkpoint)
-        about = checkpoints[0].description
-        results = played(checkpoints, episodes=self.episodes, seed=self.seed, stochastic=self.stochastic)
-        title = f"{about.task}: {about.moment} {agent_class(about.algorithm).label}"
-        numbers: Mapping[str, Any] = results[about.seed]
+        policies = ended_with(self.checkpoint, self.task, self.action_units, self.normaliser)
+        first = policies[0]
+        results = played(policies, episodes=self.episodes, seed=self.seed, stochastic=self.stochastic)
+        title = f"{first.task.name}: {first.label}"
+        numbers: Mapping[str, Any] = results[first.seed]
         if self.checkpoint.is_dir():
             numbers = evaluated(results)
             console.print(_seeds_table(numbers, title))
         else:
             console.print(_episodes_table(numbers, title))
-        out = new_directory(self.out or default_directory("evaluate", about.task, about.algorithm))
+        out = new_directory(self.out or default_directory("evaluate", first.task.name, first.algorithm))
         command = {"command": command_line("smac"), "checkpoint": str(self.checkpoint)}
         wrote(write_json(out / "evaluation.json", command | dict(numbers) | {"versions": versions()}))
 

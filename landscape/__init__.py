@@ -1,7 +1,8 @@
 """Reward landscapes between policy checkpoints, with error control.
 
-`landscape.interpolate`, `trajectory`, `plane`, `project`, `curve`, `align`, `report` and `load` are what a
-program needs; they and what they need, torch above all, are imported when they are first used.
+`landscape.interpolate`, `trajectory`, `plane`, `project`, `curve`, `align`, `report`, `compare` and
+`load` are what a program needs; they and what they need, torch above all, are imported when they are first
+used.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ _EXPORTS |= {
     "UserError": "smac.errors",
     "Adaptive": "landscape.statistics",
     "FieldOptions": "landscape.fields",
+    "compare": "landscape.comparing",
+    "register": "smac.policies.readers",
 }
 __all__ = [
     "Adaptive",
@@ -27,17 +30,20 @@ __all__ = [
     "ReportResult",
     "UserError",
     "align",
+    "compare",
     "curve",
     "interpolate",
     "load",
     "plane",
     "project",
+    "register",
     "report",
     "trajectory",
 ]
 
 if TYPE_CHECKING:
     from landscape.api import align, curve, interpolate, plane, project, report, trajectory
+    from landscape.comparing import compare
     from landscape.fields import FieldOptions
     from landscape.results import (
         LandscapeResult,
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
     )
     from landscape.statistics import Adaptive
     from smac.errors import UserError
+    from smac.policies.readers import register
 
 
 def __getattr__(name: str) -> Any:

@@ -48,6 +48,8 @@ class Evaluation:
     """Task, or environment id, of policies whose files do not say."""
     action_units: Literal["env", "unit"] | None = None
     """Units of the actions of policies whose files do not say: the environment's, or [-1, 1]."""
+    normaliser: str | None = None
+    """Of such policies' observations: the file of a VecNormalize, or `none`."""
     workers: int = 1
     """Processes; the result does not depend on their number."""
     backend: str | None = None

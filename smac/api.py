@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 import numpy as np
 import torch
 
-from smac.agents import OFFLINE, ONLINE, agent_class, default_config, method_label
-from smac.checkpoint import Checkpoint
+from smac.agents import OFFLINE, ONLINE, default_config, method_label
+from smac.envs.units import Units
 from smac.errors import UserError
 from smac.files import default_directory, read_json
+from smac.policies.playing import Playable, of_checkpoint, playable
 from smac.tasks import get_task
 from smac.training.comparison import evaluated, last_evaluation
-from smac.training.evaluate import evaluate_checkpoint
+from smac.training.evaluate import evaluate_policy
 from smac.training.jobs import (
     Finetuning,
     Job,
@@ -245,35 +246,46 @@ def load(directory: Place) -> TrainingRun:
     return run
 
 
-def evaluate(what: Place, *, episodes: int = 100, seed: int = 0, stochastic: bool = False) -> dict[str, Any]:
-    """Play episodes of a checkpoint, or of what every seed of a run ended with, as `smac evaluate`.
+def evaluate(
+    what: Place,
+    *,
+    env: str | None = None,
+    episodes: int = 100,
+    seed: int = 0,
+    stochastic: bool = False,
+    action_units: Units | None = None,
+    normaliser: str | None = None,
+) -> dict[str, Any]:
+    """Play episodes of a policy's file, or of what every seed of a run ended with, as `smac evaluate`.
 
-    Of a checkpoint: name -> mean and standard error over episodes. Of a run: `seeds`, seed -> name -> mean,
-    and `over_seeds`, name -> mean and 95 % interval.
+    `env`, a task or an environment's id, `action_units` and `normaliser` are for policies of other libraries,
+    where their files do not say. Of a file: name -> mean and standard error over episodes. Of a run: `seeds`,
+    seed -> name -> mean, and `over_seeds`, name -> mean and 95 % interval.
     """
     path = Path(what)
-    found = played(ended_with(path), episodes=episodes, seed=seed, stochastic=stochastic)
+    policies = ended_with(path, env, action_units, normaliser)
+    found = played(policies, episodes=episodes, seed=seed, stochastic=stochastic)
     return evaluated(found) if path.is_dir() else dict(next(iter(found.values())))
 
 
-def ended_with(path: Path) -> list[Checkpoint]:
-    """The checkpoint of a file, or what every seed of a run directory ended with."""
-    return starting_points(path, MOMENTS[run_config(path)["command"]] if path.is_dir() else "offline")
+def ended_with(
+    path: Path, task: str | None = None, action_units: Units | None = None, normaliser: str | None = None
+) -> list[Playable]:
+    """The policy of a file, or what every seed of a run directory ended with."""
+    if not path.is_dir():
+        return [playable(path, task, action_units, normaliser)]
+    return [of_checkpoint(one, task) for one in starting_points(path, MOMENTS[run_config(path)["command"]])]
 
 
 def played(
-    checkpoints: Sequence[Checkpoint], *, episodes: int, seed: int, stochastic: bool
+    policies: Sequence[Playable], *, episodes: int, seed: int, stochastic: bool
 ) -> dict[int, dict[str, dict[str, float]]]:
-    """Training seed -> what its checkpoint reaches; UserError where there is no noise to sample."""
+    """Training seed -> what its policy reaches; UserError where there is no noise to sample."""
     if episodes < 1:
         raise UserError(f"--episodes must be at least 1, got {episodes}")
-    kind = agent_class(checkpoints[0].description.algorithm)
-    if stochastic and kind.actor_kind == "deterministic":
-        raise UserError(f"--stochastic: the actor of {kind.label} is deterministic; leave it out")
-    return {
-        one.description.seed: evaluate_checkpoint(one, episodes=episodes, seed=seed, stochastic=stochastic)
-        for one in checkpoints
-    }
+    policies[0].check(stochastic)
+    how: dict[str, Any] = {"episodes": episodes, "seed": seed, "stochastic": stochastic}
+    return {one.seed: evaluate_policy(one.task, one.policy, **how) for one in policies}
 
 
 def split_options(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import safetensors
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -57,7 +58,8 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], description: Desc
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint onto the CPU; a missing, damaged or foreign file is a UserError."""
+    """Read a checkpoint onto the CPU; a missing, damaged or foreign file is a UserError, and so is a tensor
+    with a value that is not finite."""
     path = Path(path)
     if path.is_dir():
         raise UserError(
@@ -70,10 +72,20 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             header = (file.metadata() or {}).get(HEADER)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"{path}: damaged, or not a safetensors checkpoint ({error})") from None
+        raise UserError(
+            f"{path}: damaged, or not a safetensors checkpoint of ours, which alone has critics; "
+            f"`smac evaluate`, `render`, `data collect` and `landscape` take other libraries', too ({error})"
+        ) from None
     if header is None:
-        raise UserError(f"{path}: a safetensors file, but its header does not describe a checkpoint of ours")
-    return Checkpoint(path, _parse(path, header), tensors)
+        raise UserError(
+            f"{path}: a safetensors file, but its header does not describe a checkpoint of ours, which alone "
+            "has critics"
+        )
+    about = _parse(path, header)
+    for name, tensor in tensors.items():  # of the actor, the critics, a diffusion model, optimisers
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(f"{path}: tensor {name} has values that are not finite")
+    return Checkpoint(path, about, tensors)
 
 
 def _parse(path: Path, header: str) -> Description:

@@ -43,6 +43,9 @@ class Played:
     """Task, or id of an environment, of policies whose files do not say: those of other libraries."""
     action_units: Literal["env", "unit"] | None = None
     """Units of such policies' actions, the environment's or [-1, 1], where their files do not say."""
+    normaliser: str | None = None
+    """What such policies' observations go through, where their files do not say: the file of a
+    VecNormalize, or none."""
     workers: int = 1
     """Processes; the result does not depend on their number."""
     backend: str | None = None
@@ -62,6 +65,7 @@ class Played:
             time_limit=self.time_limit,
             task=self.task,
             action_units=self.action_units,
+            normaliser=self.normaliser,
             workers=self.workers,
             backend=self.backend,
             store=self.store or out / EPISODES,

@@ -108,7 +108,7 @@ def load_policies(
     policies = [
         path
         if isinstance(path, PolicyCheckpoint)
-        else load_policy(path, evaluation.task, evaluation.action_units)
+        else load_policy(path, evaluation.task, evaluation.action_units, evaluation.normaliser)
         for path in paths
     ]
     first = policies[0]

@@ -288,7 +288,10 @@ def _check_alike(pairs: Sequence[Pair]) -> None:
                 )
         other = known.setdefault((pair.method, pair.seed), pair)
         if other is not pair:
-            raise UserError(f"{other.directory} and {pair.directory} are both of {pair.name}; leave out one")
+            raise UserError(
+                f"{other.directory} and {pair.directory} are both of {pair.name}; leave out one (`landscape "
+                "compare` seeds policies whose files do not say their seed)"
+            )
 
 
 def _method(name: str, pairs: Sequence[Pair], random: float | None, draws: int, seed: int) -> Method:

@@ -31,6 +31,7 @@ def collect(
     wander: float | None = None,
     policy: Path | str | None = None,
     action_units: Units | None = None,
+    normaliser: str | None = None,
     stochastic: bool = False,
     any_cells: bool = False,
     progress: Progress | None = None,
@@ -52,6 +53,7 @@ def collect(
         policy: file of a policy, see `smac.policies`, or a function as package.module:name; the walking ant's
             is sent along waypoints.
         action_units: of the policy's actions, where its file does not say.
+        normaliser: of its observations, likewise: the file of a VecNormalize, or `none`.
         stochastic: sample the policy's actions instead of taking the mean.
         any_cells: AntMaze only: start and goal in any two cells.
         progress: called with (episodes done, episodes) as pieces of work end.
@@ -61,6 +63,7 @@ def collect(
         task,
         policy=None if policy is None else Path(policy),
         action_units=action_units,
+        normaliser=normaliser,
         noise=noise,
         wander=wander,
         stochastic=stochastic,

@@ -49,7 +49,7 @@ def make_player(recipe: Recipe, task: Task, env: gymnasium.Env) -> Player:
     if recipe.collector == "random":
         return _Chance(env, recipe.any_cells)
     assert recipe.policy is not None
-    policy = load_policy(recipe.policy, task, recipe.action_units)
+    policy = load_policy(recipe.policy, task, recipe.action_units, recipe.normaliser)
     if recipe.collector == "ant":
         return _Walker(policy, task, env, stochastic=recipe.stochastic, any_cells=recipe.any_cells)
     return _Follower(policy, env, stochastic=recipe.stochastic, any_cells=recipe.any_cells)

@@ -33,6 +33,7 @@ class Recipe:
     sha256: str | None = None  # of the policy's file
     policy_kind: str | None = None  # what it is
     action_units: Units | None = None  # of the policy, where its file does not say
+    normaliser: str | None = None  # the same: a VecNormalize's file, or none
     stochastic: bool = False  # the policy's actions are sampled
     any_cells: bool = False  # start and goal in any cells of the maze; AntMaze only
     targets: bool = (
@@ -56,6 +57,7 @@ def recipe(
     *,
     policy: Path | None = None,
     action_units: Units | None = None,
+    normaliser: str | None = None,
     noise: float | None = None,
     wander: float | None = None,
     stochastic: bool = False,
@@ -65,7 +67,9 @@ def recipe(
     _check_ranges(noise, wander)
     if action_units is not None and policy is None:
         raise UserError("--action-units is for --policy: our controllers act in [-1, 1]")
-    loaded = None if policy is None else load_policy(policy, task, action_units)
+    if normaliser is not None and policy is None:
+        raise UserError("--normaliser is for --policy")
+    loaded = None if policy is None else load_policy(policy, task, action_units, normaliser)
     if policy is not None and loaded is not None:
         check_fits(loaded, task, policy)
     collector = _collector(task, loaded)
@@ -85,6 +89,7 @@ def recipe(
         policy=policy,
         policy_kind=None if loaded is None else loaded.kind,
         action_units=action_units,
+        normaliser=normaliser,
         sha256=None if policy is None else _checksum(policy),
         stochastic=stochastic,
         any_cells=any_cells,
@@ -169,6 +174,7 @@ def _named(name: str, base: Recipe, task: Task) -> Recipe:
             task,
             policy=Path(name),
             action_units=base.action_units,
+            normaliser=base.normaliser,
             noise=noise,
             stochastic=base.stochastic,
             any_cells=base.any_cells,

@@ -9,6 +9,7 @@ import numpy as np
 
 from smac.data.minari_io import find_dataset, is_own, iterate_dataset, read_metadata, read_recordings
 from smac.data.recordings import clipped, converted
+from smac.data.replayed import Replay, check_repeats, replay
 from smac.data.transitions import Episode
 from smac.envs import env_spec
 from smac.envs.units import Units, action_box
@@ -19,7 +20,12 @@ MOST_CLIPPED = 0.2  # share of actions beyond [-1, 1] that may be overshoot; doo
 
 
 def import_dataset(
-    source: str | Path, task: Task, root: Path | None = None, units: Units | None = None
+    source: str | Path,
+    task: Task,
+    root: Path | None = None,
+    units: Units | None = None,
+    *,
+    replayed: bool = True,
 ) -> tuple[list[Episode], dict]:
     """Episodes of a file or dataset made elsewhere, in the convention of `task`, and their provenance.
 
@@ -27,8 +33,10 @@ def import_dataset(
     the provenance says how many. Of the shared demonstrations, door_human.npz needs it (-1.28 to 1.37), holds
     nothing after each episode's last action, which is dropped, and no success, which is read from the hinge;
     relocate_human.npz holds both, and both are used. `units` are those of
-    the recorded actions, where the file does not say. Raises UserError naming the field that does not fit, or
-    if more than overshoot would be clipped for a box other than [-1, 1], where units can be mistaken.
+    the recorded actions, where the file does not say. Some steps are replayed where the environment's state
+    can be set (`smac.data.replayed`), unless `replayed` is False. Raises UserError naming the field that does
+    not fit, or if more than overshoot would be clipped for a box other than [-1, 1], where units can be
+    mistaken, or if the data do not repeat themselves.
     """
     path = find_dataset(source, root, task)
     if is_own(path):
@@ -45,6 +53,8 @@ def import_dataset(
             f"{path}: {beyond / entries:.0%} of its actions lie beyond [-1, 1], which is no "
             "overshoot: if they are those of the environment, state --action-units env"
         )
+    found = replay(task, episodes) if replayed else Replay(0, float("nan"), "as was asked for")
+    check_repeats(found, str(path), task)
     provenance = {
         "collector": "import",
         "source": path.name,
@@ -52,6 +62,7 @@ def import_dataset(
         "recorded_steps": steps,
         "action_units": units or "as the file says",
         "actions_clipped": beyond / max(entries, 1),
+        "replay": found.text,
     }
     return episodes, provenance
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -272,12 +273,23 @@ def _flatten(observations: Any, task: Task, where: str) -> np.ndarray:
     """Observations as one float32 array [T + 1, obs]; entries of a dict in the task's order."""
     if not isinstance(observations, dict):
         return np.asarray(observations, dtype=np.float32)
-    if not task.observation_keys:
+    keys = task.observation_keys or _keys_of_environment(task)
+    if not keys:
         raise UserError(f"{where}: observations is a dict of {sorted(observations)}, the task needs an array")
-    missing = [key for key in task.observation_keys if key not in observations]
+    missing = [key for key in keys if key not in observations]
     if missing:
         raise UserError(f"{where}: observations lacks {missing} and holds {sorted(observations)}")
-    return np.concatenate([observations[key] for key in task.observation_keys], axis=1).astype(np.float32)
+    return np.concatenate([observations[key] for key in keys], axis=1).astype(np.float32)
+
+
+@cache
+def _keys_of_environment(task: Task) -> tuple[str, ...]:
+    """The entries that training takes of a task which names none: all of a dict, in its space's order."""
+    env = make_env(task)
+    try:
+        return tuple(env.get_wrapper_attr("keys"))
+    finally:
+        env.close()
 
 
 def _own(recording: Recording) -> Episode:

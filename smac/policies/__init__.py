@@ -11,9 +11,13 @@ No file is executed, and none is read by halves: every tensor of an actor is use
 | `modules` | any `nn.Module` as one |
 | `normalisers` | what they do to observations, folded into the first layer |
 | `acting` | policies that act on one observation, as collecting plays them |
+| `playing` | policies of every format as `smac evaluate` and `render` play them |
 | `contents` | files by their content, within bounds: zips, arrays, pickles through an allow-list |
+| `flax` | what flax.serialization wrote |
+| `onnx` | ONNX graphs, which act and have no parameters |
 | `vecnormalize` | the numbers of Stable-Baselines3's pickle |
 | `libraries` | one table of readers, a row for each layout |
+| `readers` | what a row of that table is, and the formats that other packages register |
 | `network` | what a policy of another library computes, and the ledger of its tensors |
 | `stated` | the description and the check beside a file |
 | `python` | modules and functions that a user names |

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from smac.envs.units import Units, action_box
 from smac.errors import UserError
 from smac.nets import ACTORS
 from smac.policies.contents import is_safetensors, refusing, safetensors_header
-from smac.policies.libraries import GOAL_REACHING, fit, read_network
+from smac.policies.libraries import COMMON, GOAL_REACHING, ask_for_normaliser, fit, read_network
 from smac.policies.network import check_tensor
+from smac.policies.onnx import Graph, is_onnx, read_graph
 from smac.policies.python import checked_actions, gain_and_offset, import_policy, is_reference
+from smac.policies.stated import Stated, check, read_stated
 from smac.tasks import Task, get_task
 
 Act = Callable[[Tensor, Tensor | None], Tensor]  # observation [obs], standard normal noise [act] or none
@@ -52,13 +54,19 @@ class FilePolicy:
         return np.clip(action, -1.0, 1.0).astype(np.float64)
 
 
-def load_policy(path: Path | str, task: Task | None = None, units: Units | None = None) -> FilePolicy:
+def load_policy(
+    path: Path | str,
+    task: Task | None = None,
+    units: Units | None = None,
+    normaliser: str | None = None,
+) -> FilePolicy:
     """The policy in a checkpoint of ours or in another library's file; UserError if it is none.
 
     Args:
         path: its file.
         task: where it is to act; without one, a policy of the environment's units acts in those.
         units: of its actions, where neither the file nor the description beside it says.
+        normaliser: the file of a VecNormalize that its observations go through first, or `none`, likewise.
     """
     path = Path(path)
     if is_reference(path):
@@ -67,7 +75,9 @@ def load_policy(path: Path | str, task: Task | None = None, units: Units | None 
         if units is not None:
             raise UserError(f"{path}: a checkpoint of ours acts in [-1, 1]; leave out --action-units")
         return _from_checkpoint(path)
-    network, stated = read_network(path, units)
+    if begins_like_onnx(path):
+        return _from_graph(path, task, units, normaliser)
+    network, stated = read_network(path, units, normaliser)
     if task is not None:
         network = fit(path, network, stated, task)
     return FilePolicy(
@@ -93,6 +103,63 @@ def _from_python(reference: Path, task: Task | None, units: Units | None) -> Fil
 
     act(torch.zeros(dims.observation_dim), None)
     return FilePolicy(name, dims.observation_dim, dims.action_dim, act, stochastic=False)
+
+
+def begins_like_onnx(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return is_onnx(file.read(3))
+
+
+@dataclass(frozen=True)
+class _BlackBox:
+    """A graph in a task: observations [batch, obs] to actions [batch, act] of [-1, 1]."""
+
+    graph: Graph
+    gain: Tensor
+    offset: Tensor
+    observation_dim: int
+    action_dim: int
+
+    def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
+        return self.gain * checked_actions(self.graph, observation, self.action_dim, str(self.graph.path)) + (
+            self.offset
+        )
+
+
+def _from_graph(path: Path, task: Task | None, units: Units | None, normaliser: str | None) -> FilePolicy:
+    """An ONNX graph as a black box."""
+    if task is None:
+        raise UserError(f"{path}: an ONNX graph acts only in a task; name it with --task")
+    stated = read_stated(path, normaliser)
+    odd = [
+        key
+        for key, value in vars(stated).items()
+        if key not in COMMON and value != getattr(Stated(stated.path), key)
+    ]
+    if odd:
+        raise UserError(f"{stated.path}: {odd[0]} has no meaning for an ONNX graph")
+    graph = read_graph(path)
+    ask_for_normaliser(path, "ONNX", stated)
+    if units and stated.action_units and units != stated.action_units:
+        raise UserError(
+            f"{stated.path}: says action units {stated.action_units}, but --action-units is {units}"
+        )
+    dims, box = env_spec(task), action_box(task)
+    graph = replace(graph, normalisation=stated.normalisation(dims.observation_dim))
+    ends = gain_and_offset(units or stated.action_units, box, str(path))
+    gain, offset = (torch.from_numpy(end).float() for end in ends)
+    acts = _BlackBox(graph, gain, offset, dims.observation_dim, dims.action_dim)
+    acts.act(torch.zeros(1, dims.observation_dim))
+    check(path, stated, acts, box)
+
+    def act(observation: Tensor, noise: Tensor | None) -> Tensor:
+        return acts.act(observation[None])[0]
+
+    return FilePolicy(
+        "ONNX graph", dims.observation_dim, dims.action_dim, act, stochastic=False, task=stated.task
+    )
 
 
 def is_ours(path: Path) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -25,14 +25,19 @@ import torch
 from torch import Tensor
 
 from smac.errors import UserError
+from smac.plugins import load_plugins
+from smac.policies.flax import begins_like_flax, read_flax
 
 SMALL = 16 * 2**20  # bytes; what unpacks to less is no bomb,
 EXPANSION = 10  # and neither is what unpacks to less than this times the file
 PICKLE_LIMIT = 2**20  # bytes of a pickle without its tensors,
 STEPS = 200_000  # and its instructions; larger ones hold other things than a policy
+FORMATS = "landscape.policies"  # entry points whose modules register formats (`readers`)
 LARGEST = 2**40  # of a tensor's sizes
 
-Kind = Literal["sb3", "torch", "pickle", "arrays", "safetensors"]
+Kind = str  # sb3, torch, pickle, arrays, safetensors, flax, or the name of a format of another package
+OPENERS: dict[bytes, tuple[str, Callable[[Path], Any]]] = {}
+"""Bytes that files of other packages' formats begin with -> name, and what unpacks them (`readers`)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def read_contents(path: Path) -> Contents:
         raise UserError(f"{path}: no such policy file")
     try:
         with open(path, "rb") as file:
-            start = file.read(9)
+            start = file.read(64)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     if start[:4] == b"PK\x03\x04":
@@ -75,6 +80,14 @@ def read_contents(path: Path) -> Contents:
     if start[:1] == b"\x80":
         with refusing(path, "a pickle of plain values and tensors"):
             return Contents(path, "pickle", unpickle(_bounded(path), path))
+    if begins_like_flax(start):
+        with refusing(path, "parameters that flax.serialization.to_bytes wrote"):
+            return Contents(path, "flax", read_flax(_bounded(path)))
+    load_plugins(FORMATS)
+    for beginning, (name, opener) in OPENERS.items():
+        if start.startswith(beginning):
+            with refusing(path, f"a readable file of the format {name}"):
+                return Contents(path, name, opener(path))
     raise UserError(
         f"{path}: damaged, or something else: not a policy; use a checkpoint (.safetensors), arrays (.npz), "
         "Stable-Baselines3's .zip, d3rlpy's .d3, or a state dict that torch.save wrote"
@@ -138,6 +151,11 @@ def _zipped(path: Path) -> Contents:
         if not isinstance(settings, dict):
             raise UserError(f"{path}: not an agent that Stable-Baselines3 saved (data is no JSON object)")
         return Contents(path, "sb3", value, settings)
+    if any(name.endswith("/constants.pkl") for name in archive.names):
+        raise UserError(
+            f"{path}: a TorchScript program, and loading one from others is not safe; save the actor's "
+            "state_dict(), or name a module of your own that loads it (docs/formats.md): package.module:name"
+        )
     if any(name.endswith("data.pkl") for name in archive.names):
         with refusing(path, "a state dict of tensors"):
             return Contents(path, "torch", _from_torch(archive))

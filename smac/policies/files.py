@@ -14,7 +14,7 @@ from smac.checkpoint import Description, load_checkpoint, save_checkpoint
 from smac.envs.units import Units
 from smac.errors import UserError
 from smac.nets import ACTIVATIONS
-from smac.policies.acting import is_ours
+from smac.policies.acting import begins_like_onnx, is_ours
 from smac.policies.actors import HEAD_BIAS, ActorSpec, stack_actor
 from smac.policies.checkpoints import PolicyCheckpoint
 from smac.policies.contents import refusing
@@ -27,17 +27,26 @@ ACTOR = "actor."
 
 
 def load_policy(
-    path: Path | str, task: str | None = None, action_units: Units | None = None
+    path: Path | str,
+    task: str | None = None,
+    action_units: Units | None = None,
+    normaliser: str | None = None,
 ) -> PolicyCheckpoint:
     """The actor of a checkpoint of ours, or of another library's file (`foreign`).
 
-    `task` and `action_units` are those of a file which does not say; one that says otherwise is refused.
+    `task`, `action_units` and `normaliser` (the file of a VecNormalize, or `none`) are those of a file which
+    does not say; one that says otherwise is refused.
     """
     path = Path(path)
     if is_reference(path):
         return load_module(path, task, action_units)
+    if begins_like_onnx(path):
+        raise UserError(
+            f"{path}: an ONNX graph has no parameters that a line could move: save the actor's tensors, or "
+            "name a module; `smac evaluate`, `render` and `data collect` take it"
+        )
     if path.suffix != ".safetensors" or (path.is_file() and not is_ours(path)):
-        return load_foreign(path, task, action_units)
+        return load_foreign(path, task, action_units, normaliser)
     checkpoint = load_checkpoint(path)
     about = checkpoint.description
     params = {

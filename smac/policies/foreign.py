@@ -26,9 +26,11 @@ from smac.tasks import get_task
 from smac.tasks.environments import check_stated
 
 
-def load_foreign(path: Path, task: str | None, units: Units | None = None) -> PolicyCheckpoint:
+def load_foreign(
+    path: Path, task: str | None, units: Units | None = None, normaliser: str | None = None
+) -> PolicyCheckpoint:
     """The policy of another library's file, for `task` or the task that the file beside it names."""
-    network, stated = read_network(path, units)
+    network, stated = read_network(path, units, normaliser)
     if network.source == GOAL_REACHING:
         raise UserError(f"{path}: is part of a controller, and no policy by itself")
     if task and (stated.task or task) != task:
@@ -70,8 +72,9 @@ def load_foreign(path: Path, task: str | None, units: Units | None = None) -> Po
         _rescale(network),
     )
     about = Description(
-        chosen, stated.algorithm or path.stem, "policy", stated.step, stated.seed, inputs, actions, config={}
-    )
+        chosen, stated.algorithm or path.stem, "policy", stated.step or 0, stated.seed or 0, inputs, actions,
+        config={},
+    )  # fmt: skip
     converted = None if seen is None else "observation normaliser folded into the first layer"
     return PolicyCheckpoint(path, about, spec, params, converted)
 

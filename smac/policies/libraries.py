@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -19,25 +17,13 @@ from smac.envs.units import Box, Units, action_box
 from smac.errors import UserError
 from smac.nets import AnyActivation
 from smac.policies.contents import Contents, read_contents, refusing, unpickle
+from smac.policies.flax import by_torch_names
 from smac.policies.network import Affine, Network, Normalisation, Tensors
+from smac.policies.readers import Reader, added
 from smac.policies.stated import Stated, build, check, read_stated
 from smac.tasks import Task
 
-log = logging.getLogger(__name__)
 GOAL_REACHING = "antmaze_gen"  # of the ant that walks in a direction, so needs waypoints
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A layout: how it is recognised, and what its tensors compute."""
-
-    name: str
-    recognises: Callable[[Contents], bool]
-    read: Callable[[Contents, Stated], Network]
-    describes: tuple[
-        str, ...
-    ] = ()  # keys of the description that this layout uses, beside those that all use
-    asks_normaliser: bool = False  # its files do not hold the observation normaliser that its training has
 
 
 # Keys of a description that every layout uses
@@ -54,27 +40,54 @@ COMMON = {
 }
 
 
-def read_network(path: Path, units: Units | None = None) -> tuple[Network, Stated]:
+def read_network(
+    path: Path, units: Units | None = None, normaliser: str | None = None
+) -> tuple[Network, Stated]:
     """The policy in a file, as its library acts with it, and what is stated beside the file."""
-    stated = read_stated(path)
+    stated = read_stated(path, normaliser)
     contents = read_contents(path)
-    reader = next((row for row in READERS if row.recognises(contents)), None)
-    if reader is None:
-        raise UserError(f"{path}: not the arrays or tensors of a policy; it holds {_held(contents.value)}")
+    reader = _reader(contents)
     empty = Stated(stated.path)
     for key, value in vars(stated).items():
         if key not in COMMON and key not in reader.describes and value != getattr(empty, key):
             raise UserError(f"{stated.path}: {key} has no meaning for a {reader.name} policy")
-    if reader.asks_normaliser and not (stated.says_normaliser or stated.has_check):
-        raise UserError(
-            f"{path}: {reader.name} files do not say how observations are normalised; say it in "
-            f"{stated.path.name}: "
-            '"normaliser": {"mean": [...], "std": [...]}, or null'
-        )
     with refusing(path, f"a {reader.name} policy"):
         network = reader.read(contents, stated)
         network.act(torch.zeros(network.observation_dim))
+    if reader.asks_normaliser:
+        ask_for_normaliser(path, reader.name, stated)
     return _as_stated(path, network, stated, units), stated
+
+
+def _reader(contents: Contents) -> Reader:
+    """The format of a file: one of ours, one of another package, or the plain state dict."""
+    for rows in (lambda: READERS[:-1], added, lambda: READERS[-1:]):
+        for row in rows():
+            with refusing(contents.path, f"a file that the format {row.name} can look at"):
+                if row.recognises(contents):
+                    return row
+    raise UserError(
+        f"{contents.path}: not the arrays or tensors of a policy; it holds {_held(contents.value)}"
+    )
+
+
+def ask_for_normaliser(path: Path, name: str, stated: Stated) -> None:
+    """UserError if nothing says what observations go through."""
+    if stated.says_normaliser or stated.has_check:
+        return
+    beside = _vecnormalize_beside(path)
+    known = f'{{"file": "{beside.relative_to(path.parent)}"}}' if beside else '{"mean": [...], "std": [...]}'
+    raise UserError(
+        f"{path}: {name} files do not say how observations are normalised; say it with --normaliser "
+        f'{beside or "VECNORMALIZE.pkl"}, or none, or in {stated.path.name}: "normaliser": {known}, or null'
+    )
+
+
+def _vecnormalize_beside(path: Path) -> Path | None:
+    """The file of a VecNormalize in the policy's folder, or in one inside it."""
+    found = [p for folder in (".", "*") for p in path.parent.glob(f"{folder}/*.pkl")]
+    named = [p for p in found if "vecnormalize" in re.sub("[_-]", "", p.name.lower())]
+    return named[0] if named else None
 
 
 def fit(path: Path, network: Network, stated: Stated, task: Task) -> Network:
@@ -153,7 +166,6 @@ def _sb3(contents: Contents, stated: Stated) -> Network:
     for name in ("observation_space", "action_space"):
         if "Box" not in str(settings[name].get(":type:")) or len(settings[name].get("_shape") or ()) != 1:
             raise UserError(f"{path}: its {name} is {settings[name].get(':type:')}, not a vector")
-    _ask_for_vecnormalize(path, stated, on_policy=module == "stable_baselines3.common.policies")
     activation = _sb3_activation(path, options, _MODULES[module])
     tensors = Tensors(path, contents.value)
     if module == "stable_baselines3.common.policies":
@@ -165,32 +177,6 @@ def _sb3(contents: Contents, stated: Stated) -> Network:
         network = Network("SB3 agent", tuple(hidden), mean, activation, squash=True, units="unit")
     tensors.finish("critic.", "critic_target.", "actor_target.", "value_net.", "mlp_extractor.value_net.")
     return replace(network, box=_sb3_box(settings["action_space"]))
-
-
-def _ask_for_vecnormalize(path: Path, stated: Stated, *, on_policy: bool) -> None:
-    """The zip of an agent does not say whether it was trained behind a VecNormalize.
-
-    PPO and A2C mostly are, so that must be said; for the others it must where such a file lies beside them.
-    """
-    if stated.says_normaliser or stated.has_check:
-        return
-    beside = [p for folder in (".", "*") for p in path.parent.glob(f"{folder}/*.pkl") if _is_vecnormalize(p)]
-    if on_policy or beside:
-        name = beside[0].relative_to(path.parent) if beside else "vecnormalize.pkl"
-        raise UserError(
-            f"{path}: does not say whether it was trained behind VecNormalize; say it in {stated.path.name}: "
-            f'"normaliser": {{"file": "{name}"}}, or null'
-        )
-    _notice(path)
-
-
-def _is_vecnormalize(path: Path) -> bool:
-    return "vecnormalize" in path.name.lower().replace("_", "").replace("-", "")
-
-
-@cache
-def _notice(path: Path) -> None:
-    log.warning("%s: taken as trained without VecNormalize, of which its zip says nothing", path)
 
 
 def _sb3_activation(path: Path, options: Mapping[str, Any], default: AnyActivation | str) -> AnyActivation:
@@ -506,6 +492,11 @@ def _plain(contents: Contents, stated: Stated) -> Network:
     return replace(network, gain=gain.expand(network.action_dim).clone())
 
 
+def _flax(contents: Contents, stated: Stated) -> Network:
+    """Parameters of Dense layers, by the names that they have in the file, with dots between."""
+    return _plain(replace(contents, value=by_torch_names(contents.value)), stated)
+
+
 def _left_out(stated: Stated) -> tuple[str, ...]:
     """Beginnings of names that a description says are not of the mean action."""
     return (*stated.unused, *((stated.log_std,) if stated.log_std else ()))
@@ -552,8 +543,12 @@ def _orders(shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, ...]]:
     ]
 
 
+_DESCRIBED = (
+    "activation", "output", "prefix", "layers", "layer_norms", "head", "log_std", "unused", "action_scale",
+)  # fmt: skip
+
 READERS: Sequence[Reader] = (
-    Reader("Stable-Baselines3", lambda c: c.kind == "sb3", _sb3),
+    Reader("Stable-Baselines3", lambda c: c.kind == "sb3", _sb3, asks_normaliser=True),
     Reader("hand_dapg", lambda c: c.kind == "arrays" and "in_shift" in c.value, _dapg),
     Reader("antmaze_gen", lambda c: c.kind == "arrays" and "last_fc_weight" in c.value, _antmaze_gen),
     Reader("rl_trained_agents", lambda c: c.kind == "arrays" and "mu_weight" in c.value, _rl_trained_agents),
@@ -563,10 +558,10 @@ READERS: Sequence[Reader] = (
     ),
     Reader("CleanRL", lambda c: "action_scale" in _cleanrl_actor(c), _cleanrl),
     Reader("CleanRL PPO", lambda c: "actor_logstd" in _flat(c.value), _cleanrl_ppo, asks_normaliser=True),
+    Reader("flax", lambda c: c.kind == "flax" and bool(by_torch_names(c.value)), _flax, _DESCRIBED),
     Reader("CORL", lambda c: bool(_corl_actor(c)), _corl, asks_normaliser=True),
     Reader(
         "state dict", lambda c: c.kind in ("torch", "safetensors") and bool(_flat(c.value)), _plain,
-        ("activation", "output", "prefix", "layers", "layer_norms", "head", "log_std", "unused",
-         "action_scale"),
+        _DESCRIBED,
     ),
 )  # fmt: skip

@@ -54,6 +54,10 @@ class Normalisation:
     std: Tensor
     clip: float | None = None
 
+    def __call__(self, observations: Tensor) -> Tensor:
+        seen = (observations - self.mean) / self.std
+        return seen if self.clip is None else seen.clamp(-self.clip, self.clip)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -85,9 +89,7 @@ class Network:
         """Action [..., act] at observations [..., obs]: the mean's, or with standard normal noise."""
         x = observation
         if self.normalisation is not None:
-            x = (x - self.normalisation.mean) / self.normalisation.std
-            if self.normalisation.clip is not None:
-                x = x.clamp(-self.normalisation.clip, self.normalisation.clip)
+            x = self.normalisation(x)
         for layer in self.hidden:
             x = ACTIVATIONS[self.activation](layer(x))
         action = self.mean(x)

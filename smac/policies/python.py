@@ -42,7 +42,11 @@ def import_policy(reference: Path) -> Function:
         raise UserError(f"{reference}: cannot be imported ({type(error).__name__}: {reason})") from None
     if not callable(found):
         raise UserError(f"{reference}: is {type(found).__name__}, neither a module nor a function")
-    return found.eval() if isinstance(found, nn.Module) else found
+    if isinstance(found, nn.Module):
+        found.eval()
+        for parameter in found.parameters():  # TorchScript's modules have no requires_grad_ of their own
+            parameter.requires_grad_(False)
+    return found
 
 
 def _arguments(found: Callable[..., Any]) -> list[str]:

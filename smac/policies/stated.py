@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -31,8 +31,8 @@ class Stated:
     path: Path
     task: str | None = None
     algorithm: str | None = None
-    step: int = 0
-    seed: int = 0
+    step: int | None = None
+    seed: int | None = None
     activation: str | None = None
     output: str | None = None  # tanh, or clip for a mean that is cut off at the limits
     prefix: str = ""
@@ -105,9 +105,22 @@ class Stated:
         return found
 
 
-def read_stated(policy: Path) -> Stated:
-    """The description beside a policy's file, or an empty one; unknown keys and wrong types are refused."""
-    path = policy.with_suffix(".policy.json")
+def read_stated(policy: Path, normaliser: str | None = None) -> Stated:
+    """What is said of a policy: in the description beside its file, and by a command of its normaliser.
+
+    `normaliser` is the file of a VecNormalize, or `none`. Unknown keys and wrong types are refused.
+    """
+    stated = _description(policy.with_suffix(".policy.json"))
+    if normaliser is None:
+        return stated
+    if stated.says_normaliser:
+        raise UserError(f"{stated.path}: states a normaliser; leave out --normaliser {normaliser}")
+    said = None if normaliser == "none" else {"file": str(Path(normaliser).absolute())}
+    return replace(stated, normaliser=said, says_normaliser=True)
+
+
+def _description(path: Path) -> Stated:
+    """The file's keys, or an empty description."""
     if not path.exists():
         return Stated(path)
     with refusing(path, "a readable description"):
@@ -173,7 +186,17 @@ def build(stated: Stated, tensors: Tensors, stems: Sequence[str]) -> Network:
     )
 
 
-def check(policy: Path, stated: Stated, network: Network, box: Box) -> None:
+class Acts(Protocol):
+    """A policy of [-1, 1]."""
+
+    @property
+    def observation_dim(self) -> int: ...
+    @property
+    def action_dim(self) -> int: ...
+    def act(self, observation: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor: ...
+
+
+def check(policy: Path, stated: Stated, network: Acts, box: Box) -> None:
     """UserError unless the mean actions of `network`, of [-1, 1], are those of a check file."""
     if not stated.has_check:
         return

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from smac.agents import agent_class, config_of
-from smac.checkpoint import Checkpoint
 from smac.envs import make_env, tells_success
 from smac.rollout import LockStep, Policy, Rollouts, episode_seeds, joined
-from smac.tasks import Task, get_task
+from smac.tasks import Task
 
 ENVIRONMENTS = 64  # built at most for an evaluation: a hundred MuJoCo models take a gigabyte
 
@@ -55,19 +53,16 @@ def summary(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
     }
 
 
-def evaluate_checkpoint(
-    checkpoint: Checkpoint, *, episodes: int, seed: int, stochastic: bool
+def evaluate_policy(
+    task: Task, policy: Policy, *, episodes: int, seed: int, stochastic: bool
 ) -> dict[str, dict[str, float]]:
-    """Mean and standard error over episodes of return, score, success, length; of what the task has."""
-    about = checkpoint.description
-    task = get_task(about.task)
-    agent = agent_class(about.algorithm)(
-        config_of(about), about.observation_dim, about.action_dim, [about.seed]
-    )
-    agent.load_tensors([checkpoint.tensors])
+    """Mean and standard error over episodes of return, score, success, length; of what the task has.
+
+    `policy` is a stack of one.
+    """
     lock_step = LockStep(lambda: make_env(task), task.horizon)
     played = joined(
-        [lock_step.play(agent.actor, 1, [s], stochastic=stochastic) for s in episode_seeds(seed, episodes)]
+        [lock_step.play(policy, 1, [s], stochastic=stochastic) for s in episode_seeds(seed, episodes)]
     )
     lock_step.close()
     fields = {

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 
 import pytest
 import torch
@@ -88,3 +89,14 @@ def test_a_missing_or_misshapen_tensor_is_named(saved):
         agent.load_tensors([{k: v for k, v in tensors.items() if k != "critic.net.head.weight"}])
     with pytest.raises(UserError, match=r"'log_alpha' has shape \(3,\)"):
         agent.load_tensors([tensors | {"log_alpha": torch.zeros(3)}])
+
+
+@pytest.mark.parametrize("part", ["actor.", "critic.", "diffusion."])
+def test_a_number_that_is_not_finite_is_refused_wherever_it_is(saved, tmp_path, part):
+    """Once a diffusion model's or a critic's was found out only by what was trained with it."""
+    checkpoint = load_checkpoint(saved)
+    name = next(name for name in checkpoint.tensors if name.startswith(part))
+    checkpoint.tensors[name].view(-1)[0] = float("nan")
+    path = save_checkpoint(tmp_path / "a.safetensors", checkpoint.tensors, checkpoint.description)
+    with pytest.raises(UserError, match=rf"tensor {re.escape(name)} has values that are not finite"):
+        load_checkpoint(path)

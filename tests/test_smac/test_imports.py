@@ -1,6 +1,7 @@
 """Demonstrations made datasets, datasets mixed, and the traps of the shared files."""
 
 import os
+import re
 from pathlib import Path
 
 import gymnasium
@@ -265,3 +266,71 @@ def test_a_dataset_for_another_box_recovers_its_environment(tmp_path, monkeypatc
         np.testing.assert_array_equal(theirs[0], mine[0])
         assert theirs[1] == mine[1]
     assert recovered.spec.to_json() == ours.spec.to_json()
+
+
+# ---- replayed ------------------------------------------------------------------------------------------
+
+
+def played_columns(env_id, steps=60):
+    """What a D4RL-like recorder writes down of random actions in an environment's own units."""
+    env = gymnasium.make(env_id, max_episode_steps=steps)
+    observation, _ = env.reset(seed=0)
+    env.action_space.seed(0)
+    rows = []
+    for _ in range(steps):
+        action = env.action_space.sample()
+        after, reward, ended, *_ = env.step(action)
+        rows.append((observation, action, after, reward, ended))
+        observation = env.reset()[0] if ended else after
+    names = ("observations", "actions", "next_observations", "rewards", "terminals")
+    columns = {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    return columns | {"timeouts": np.arange(steps) == steps - 1}
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "Hopper-v5", "HalfCheetah-v4", "Ant-v5"])
+def test_an_import_is_replayed_and_refused_if_it_does_not_repeat_itself(tmp_path, env_id):
+    task, columns = get_task(env_id), played_columns(env_id)
+    _, provenance = import_dataset(pendulum_file(tmp_path / "a.hdf5", **columns), task)
+    steps, error = re.fullmatch(
+        r"(\d+) steps replayed, median error (\S+) of a step", provenance["replay"]
+    ).groups()
+    assert int(steps) > 30
+    assert float(error) < 1e-5
+    other = pendulum_file(tmp_path / "b.hdf5", **columns | {"actions": columns["actions"] / 2})
+    with pytest.raises(UserError, match=r"b.hdf5: does not repeat itself in .*wrong units of actions"):
+        import_dataset(other, task)
+    assert import_dataset(other, task, replayed=False)[1]["replay"] == "not replayed: as was asked for"
+
+
+def test_where_no_state_can_be_set_the_reason_is_said(tmp_path):
+    _, provenance = import_dataset(door_file(tmp_path / "door_human.npz"), DOOR)
+    assert provenance["replay"].startswith(
+        "not replayed: observations of AdroitHandDoorSparse-v1 do not tell"
+    )
+    _, provenance = import_dataset(pendulum_file(tmp_path / "p.hdf5"), PENDULUM)  # in which nothing moves
+    assert provenance["replay"] == "not replayed: only 0 of its steps begin in a state that can be set"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_dict_observation_is_flattened_as_in_training(tmp_path, monkeypatch):
+    """All entries, in the order of the environment's space, for a task that names none."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    task = get_task("PointMaze_UMaze-v3@horizon=20")
+    env, flat = gymnasium.make(task.env_id, max_episode_steps=20), make_env(task)
+    env.action_space.seed(0)
+    seen, expected = [env.reset(seed=3)[0]], [flat.reset(seed=3)[0]]
+    actions = [env.action_space.sample() for _ in range(20)]
+    for action in actions:
+        seen.append(env.step(action)[0])
+        expected.append(flat.step(action)[0])
+    buffer = EpisodeBuffer(
+        observations={name: np.stack([one[name] for one in seen]) for name in seen[0]},
+        actions=np.stack(actions),
+        rewards=np.zeros(20),
+        terminations=np.zeros(20, bool),
+        truncations=np.arange(20) == 19,
+    )
+    minari.create_dataset_from_buffers("other/maze-v0", [buffer], env=env)
+    (episode,), provenance = import_dataset("other/maze-v0", task)
+    np.testing.assert_array_equal(episode.observations, np.stack(expected))
+    assert provenance["replay"].startswith("not replayed: observations of PointMaze_UMaze-v3 do not tell")

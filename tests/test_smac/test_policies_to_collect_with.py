@@ -1,6 +1,7 @@
 """Policies read from files: the same actions as where they come from, and no code executed."""
 
 import io
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -10,13 +11,17 @@ import numpy as np
 import pytest
 import stable_baselines3
 import torch
-from support import small_agent
+from support import run, small_agent
 
+import smac
+from analysis_cli import landscape as forecasting
+from analysis_cli import smac as command
 from smac.checkpoint import save_checkpoint
 from smac.collect.collecting import collect
 from smac.collect.recipes import recipe
 from smac.errors import UserError
 from smac.policies.acting import check_fits, load_policy
+from smac.rollout import episode_seeds
 from smac.tasks import get_task
 
 DATA = Path(os.environ.get("SMAC_SHARED_DATA", "missing"))
@@ -98,18 +103,23 @@ def agents(tmp_path_factory):
 @pytest.mark.parametrize("name", ["SAC", "TD3"])
 def test_an_sb3_agent_acts_as_in_sb3(agents, name):
     agent, path = agents[name]
-    policy, observation = load_policy(path), np.array([0.6, -0.8, 3.0], np.float32)
+    policy, observation = load_policy(path, normaliser="none"), np.array([0.6, -0.8, 3.0], np.float32)
     theirs = agent.predict(observation, deterministic=True)[0] / 2.0  # Pendulum's torque goes up to 2
     np.testing.assert_allclose(policy.action(observation), theirs, atol=1e-6)
     assert policy.stochastic == (name == "SAC")
-    episode = collect(get_task("Pendulum-v1"), policy=path, episodes=1, seed=0, workers=1)[0]
+    episode = collect(get_task("Pendulum-v1"), policy=path, normaliser="none", episodes=1, seed=0, workers=1)[
+        0
+    ]
     assert len(episode) == 200
     np.testing.assert_allclose(episode.actions[0], policy.action(episode.observations[0]), atol=1e-7)
 
 
 def test_an_sb3_agent_with_gsde_has_its_mean_action(agents):
     agent, path = agents["SAC-gsde"]
-    policy, observation = load_policy(path, get_task("Pendulum-v1")), np.array([0.6, -0.8, 3.0], np.float32)
+    policy, observation = (
+        load_policy(path, get_task("Pendulum-v1"), normaliser="none"),
+        np.array([0.6, -0.8, 3.0], np.float32),
+    )
     theirs = agent.predict(observation, deterministic=True)[0] / 2.0
     np.testing.assert_allclose(policy.action(observation), theirs, atol=1e-6)
     assert not policy.stochastic
@@ -132,9 +142,9 @@ def test_a_zip_executes_nothing(agents, tmp_path, member):
             target.writestr(name, file.getvalue() if name == member else source.read(name))
     if member == "policy.pth":
         with pytest.raises(UserError, match="holds code or objects"):
-            load_policy(tmp_path / "a.zip")
+            load_policy(tmp_path / "a.zip", normaliser="none")
     else:
-        load_policy(tmp_path / "a.zip")
+        load_policy(tmp_path / "a.zip", normaliser="none")
     assert not harm.exists()
 
 
@@ -244,3 +254,36 @@ def test_the_walking_ant_in_other_tasks(tmp_path):
     assert recipe(get_task("antmaze-umaze"), policy=tmp_path / "ant.npz").collector == "ant"
     with pytest.raises(UserError, match="controller for ways but none for legs"):
         recipe(get_task("antmaze-umaze"))
+
+
+def test_every_command_that_needs_an_actor_alone_takes_every_format(agents, tmp_path, capsys):
+    """Means of `smac evaluate` are those of the library's own episodes; what needs critics says so."""
+    task, (agent, path) = "Pendulum-v1@horizon=30", agents["TD3"]
+    with pytest.raises(UserError, match="does not say which task it was trained for; name it with --task"):
+        smac.evaluate(path, episodes=2)
+    options = ("--task", task, "--normaliser", "none")
+    assert run(command, f"evaluate {path} --episodes 2 --seed 3", *options, "--out", tmp_path / "e") == 0
+    found = json.loads((tmp_path / "e/evaluation.json").read_text())
+    assert found["return"] == smac.evaluate(path, env=task, episodes=2, seed=3, normaliser="none")["return"]
+    returns = []
+    for seed in episode_seeds(3, 2):
+        env, total = gymnasium.make("Pendulum-v1"), 0.0
+        observation, _ = env.reset(seed=seed)
+        for _ in range(30):
+            observation, reward, *_ = env.step(agent.predict(observation, deterministic=True)[0])
+            total += float(reward)
+        returns.append(total)
+    assert found["return"]["mean"] == pytest.approx(np.mean(returns), rel=1e-4)
+    assert run(command, f"evaluate {path} --stochastic", *options) == 2
+    assert "SB3 agent is deterministic" in capsys.readouterr().err
+    assert run(command, f"finetune --from {path}") == 2
+    assert run(forecasting, f"forecast --from {path}") == 2
+    told = capsys.readouterr().err
+    assert told.count("not a safetensors checkpoint of ours, which alone has critics") == 2
+
+
+def test_a_function_is_evaluated(tmp_path, monkeypatch):
+    (tmp_path / "own_rule.py").write_text("def zero(observations):\n    return 0 * observations[:, :1]\n")
+    monkeypatch.chdir(tmp_path)
+    found = smac.evaluate("own_rule:zero", env="Pendulum-v1@horizon=5", action_units="env", episodes=2)
+    assert found["length"]["mean"] == 5

@@ -68,10 +68,11 @@ def test_stable_baselines3(tmp_path, name, options, policy):
         agent.learn(70 if name == "PPO" else 110)  # what a trained agent has besides
     shaken(agent.policy)
     agent.save(tmp_path / "a.zip")
-    if name in ("PPO", "A2C"):
-        with pytest.raises(UserError, match="does not say whether it was trained behind VecNormalize"):
-            torques(tmp_path / "a.zip")
-        describe(tmp_path / "a.zip", normaliser=None)
+    with pytest.raises(
+        UserError, match="do not say how observations are normalised; say it with --normaliser"
+    ):
+        torques(tmp_path / "a.zip")
+    describe(tmp_path / "a.zip", normaliser=None)
     theirs, _ = agent.predict(ROWS, deterministic=True)
     assert np.ptp(theirs) > 0.1
     np.testing.assert_allclose(
@@ -96,6 +97,13 @@ def test_vecnormalize_is_read_without_its_code(tmp_path):
     theirs, _ = shaken(agent.policy).predict(seen, deterministic=True)
     agent.save(tmp_path / "a.zip")
     np.testing.assert_allclose(torques(tmp_path / "a.zip"), theirs, atol=2e-6)
+    agent.save(tmp_path / "b.zip")  # and said by the command
+    with pytest.raises(UserError, match="Stable-Baselines3 files do not say"):
+        torques(tmp_path / "b.zip")
+    policy = load_policy(tmp_path / "b.zip", PENDULUM, normaliser=str(tmp_path / "v.pkl"))
+    np.testing.assert_allclose(2 * policy.action(ROWS[0]), theirs[0], atol=2e-6)
+    with pytest.raises(UserError, match="states a normaliser; leave out --normaliser none"):
+        load_policy(tmp_path / "a.zip", PENDULUM, normaliser="none")
 
 
 def test_an_activation_or_a_class_of_ones_own_is_refused(tmp_path):
@@ -237,6 +245,59 @@ def test_d3rlpy(tmp_path, algorithm):
     algo.save(tmp_path / "a.d3")
     theirs = algo.predict(ROWS)
     np.testing.assert_allclose(torques(tmp_path / "a.d3"), theirs, atol=2e-6)
+
+
+@pytest.mark.slow
+def test_torchrl(tmp_path):
+    """SAC's actor as TorchRL's examples build it; the mode of its TanhNormal is the tanh of the mean."""
+    modules = pytest.importorskip("torchrl.modules", reason="torchrl is not installed")
+    from tensordict import TensorDict
+    from tensordict.nn import TensorDictModule
+    from torchrl.envs.utils import ExplorationType, set_exploration_type
+
+    heads = modules.MLP(in_features=3, out_features=2, num_cells=[8, 8], activation_class=nn.ReLU)
+    net = TensorDictModule(
+        nn.Sequential(heads, modules.NormalParamExtractor()),
+        in_keys=["observation"],
+        out_keys=["loc", "scale"],
+    )
+    actor = modules.ProbabilisticActor(net, in_keys=["loc", "scale"], distribution_class=modules.TanhNormal)
+    torch.save(shaken(actor).state_dict(), tmp_path / "a.pt")
+    describe(
+        tmp_path / "a.pt", activation="relu", output="tanh", prefix="module.0.module.0.",
+        head="mean+log_std", action_units="unit",
+    )  # fmt: skip
+    with set_exploration_type(ExplorationType.DETERMINISTIC), torch.no_grad():
+        theirs = actor(TensorDict({"observation": torch.from_numpy(ROWS)}, [len(ROWS)]))["action"]
+    np.testing.assert_allclose(torques(tmp_path / "a.pt"), 2 * theirs, atol=4e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["deterministic", "probabilistic"])
+def test_tianshou(tmp_path, kind):
+    """TD3's and SAC's actors; SAC's policy takes the tanh of the mean."""
+    nets = pytest.importorskip("tianshou.utils.net.continuous", reason="tianshou is not installed")
+    from tianshou.utils.net.common import Net
+
+    body = Net(state_shape=3, hidden_sizes=[8, 8])
+    if kind == "deterministic":
+        actor, head = nets.ContinuousActorDeterministic(preprocess_net=body, action_shape=1), "last"
+    else:
+        actor = nets.ContinuousActorProbabilistic(
+            preprocess_net=body, action_shape=1, unbounded=True, conditioned_sigma=True
+        )
+        head = "mu"
+    torch.save(shaken(actor).state_dict(), tmp_path / "a.pt")
+    names = {stem: f"{stem}.model.0" for stem in ("last", "mu", "sigma")}
+    describe(
+        tmp_path / "a.pt", activation="relu", output="tanh", action_units="unit",
+        layers=["preprocess.model.model.0", "preprocess.model.model.2", names[head]],
+        **({"log_std": "sigma."} if head == "mu" else {}),
+    )  # fmt: skip
+    with torch.no_grad():
+        out = actor(ROWS)[0]
+    theirs = out if kind == "deterministic" else torch.tanh(out[0])
+    np.testing.assert_allclose(torques(tmp_path / "a.pt"), 2 * theirs, atol=4e-6)
 
 
 # --- plain state dicts: what a description must say, and what is refused by name ---

@@ -1,0 +1,117 @@
+"""`landscape.compare`: methods by patterns of runs or of any library's policies, as one report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from landscape.api import interpolate, report, split, written
+from landscape.evaluate import Evaluation, Progress
+from landscape.results import PathResult, ReportResult
+from landscape.statistics import Adaptive
+from landscape.study import Incomplete
+from landscape.study.patterns import (
+    Lines,
+    PolicyLine,
+    Said,
+    defaulted,
+    find_lines,
+    read_mapping,
+    read_toml,
+    spoken,
+)
+from smac.api import Place, drawn_by
+from smac.errors import UserError
+
+PAIRS = Path("pairs")  # in the directory of a report
+
+
+def compare(
+    methods: Mapping[str, Any] | Place,
+    *,
+    env: str | None = None,
+    points: int = 21,
+    margin: float | None = None,
+    confidence: float = 0.95,
+    adaptive: Adaptive | bool = False,
+    progress: Progress | None = None,
+    **playing: Any,
+) -> ReportResult:
+    """Two methods or more, each by a pattern of its runs or of its policies' files, as one report.
+
+        theirs = {"from": "theirs/bc.zip", "to": "theirs/seed*.zip", "normaliser": "none"}
+        landscape.compare({"mine": "runs/mine/*", "theirs": theirs}, env="Hopper-v5")
+
+    `methods` may be a TOML file with a table for each. How files are paired and seeded, and what can be said
+    of them, is in `landscape.study.patterns`. Every file is read before an episode is played; UserError for
+    one that cannot be, for a method without lines, and for whatever `report` refuses.
+    """
+    said = read_mapping(methods) if isinstance(methods, Mapping) else read_toml(Path(methods))
+    asked: dict[str, Any] = {"points": points, "margin": margin, "confidence": confidence}
+    asked |= {"adaptive": adaptive, **playing}
+    found = compare_said(said, env=env, progress=progress, **asked)
+    told = written(compare, {one.name: spoken(one) for one in said}, env=env, **asked)
+    return ReportResult({**found.result, "command": told}, lines=found.lines)
+
+
+def compare_said(
+    said: Sequence[Said],
+    *,
+    env: str | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> ReportResult:
+    """`compare` of methods as `landscape.study.patterns` reads them; `options` are its others.
+
+    With `out` the lines between policies are written there as they come, and those that are there are read,
+    so that a killed command goes on.
+    """
+    if len(said) < 2:
+        raise UserError("a comparison is of two methods or more; `landscape report` takes one")
+    own, playing = split(options, ("points", "margin", "confidence", "adaptive"), Evaluation)
+    how = {"task": env, "action_units": None, "normaliser": None} | playing
+    found = [find_lines(defaulted(one, how)) for one in said]
+
+    def play(line: PolicyLine) -> PathResult:
+        return interpolate(line.start, line.end, progress=progress, **own, **playing)
+
+    members: dict[str, list[Place | PathResult]] = {one.name: list(one.directories) for one in found}
+    shares: list[Incomplete] = []
+    for method in found:
+        for line in method.policies:
+            try:
+                members[method.name].append(_line(method, line, play, out))
+            except Incomplete as share:
+                shares.append(share)
+    if shares:  # the runs have their share, too
+        runs = {name: many for name, many in members.items() if many}
+        if runs:
+            report(runs, progress=progress, **own, **playing)
+        raise shares[0]
+    compared = report(members, progress=progress, **own, **playing)
+    absent = [name for name in members if name not in compared.verdicts]
+    if absent:
+        told = "; ".join(_missing(compared))
+        raise UserError(f"{absent[0]}: has no finished line{f' ({told})' if told else ''}")
+    return compared
+
+
+def _line(method: Lines, line: PolicyLine, play: Any, out: Path | None) -> Place | PathResult:
+    """The line between two policies: played, or where it is written in `out`."""
+    if out is None:
+        return play(line)
+    name = re.sub(r"[^\w.=-]+", "-", method.name)
+    directory = out / PAIRS / f"{name}-seed-{line.seed}"
+    if not (directory / "result.json").exists():
+        play(line).save(directory)
+    elif not all((directory / f"plot.{kind}").exists() for kind in ("png", "pdf", "html")):
+        drawn_by("figures.draw:draw")(directory)
+    return directory
+
+
+def _missing(compared: ReportResult) -> Iterator[str]:
+    for one in compared.result["missing"]:
+        yield f"{one['place']}: {one['reason']}"
