@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shlex
 import statistics
@@ -69,6 +70,11 @@ def ratios(values: list[dict[str, float]], base: str) -> dict[str, dict[str, Any
     relative = [{name: v[base] / v[name] for name in v} for v in values]
     spans = {name: [min(r[name] for r in relative), max(r[name] for r in relative)] for name in relative[0]}
     return {"median": medians(relative), "range": spans}
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def circumstances(*packages: str) -> dict[str, Any]:

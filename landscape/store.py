@@ -31,7 +31,7 @@ from smac.provenance import versions
 from smac.rollout import Rollouts, Status
 from smac.tasks import Task
 
-EVALUATOR = 1  # to be raised by every change that makes an episode end otherwise
+EVALUATOR = 2  # to be raised by every change that makes an episode end otherwise
 SIMULATORS = ("gymnasium", "gymnasium-robotics", "mujoco")
 SUFFIX = ".jsonl"
 
@@ -127,16 +127,15 @@ class Store:
 _local = threading.local()  # every thread of every process has its own shard
 
 
-def append(directory: Path, points: Sequence[str], seed: int, played: Rollouts) -> None:
-    """Add one episode of each of some policies; `played` is [points, 1]. All lines are written at once."""
+def append(directory: Path, episodes: Sequence[tuple[str, int, Episode]]) -> None:
+    """Add episodes, each with its policy's key and its seed. All lines are written at once."""
     shards: dict[tuple[Path, int], int] = _local.__dict__.setdefault("shards", {})
     owner = (directory, os.getpid())  # a forked process must not write into its parent's shard
     if owner not in shards:
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{secrets.token_hex(8)}{SUFFIX}"
         shards[owner] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    lines = [_line(point, seed, episode_of(played, row, 0)) for row, point in enumerate(points)]
-    _write(shards[owner], "".join(lines).encode())
+    _write(shards[owner], "".join(_line(*each) for each in episodes).encode())
 
 
 def _write(file: int, data: bytes) -> None:

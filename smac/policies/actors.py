@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -87,6 +87,19 @@ def stack_actor(spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]) -> 
         low, high = torch.tensor(spec.bounds, dtype=torch.float32).unbind(-1)
         actor.net.hidden[0].register_forward_pre_hook(lambda _, inputs: (inputs[0].clamp(low, high),))
     return actor
+
+
+def mean_actions(
+    spec: ActorSpec, points: Sequence[Mapping[str, np.ndarray]]
+) -> tuple[ActorSpec, list[Mapping[str, np.ndarray]]]:
+    """Actors of the same mean actions, bit for bit, that have nothing else: without rows of log_std."""
+    if spec.kind != "tanh_gaussian":
+        return spec, list(points)
+    names, means = (HEAD_WEIGHT, HEAD_BIAS), slice(spec.action_dim)
+    return (
+        replace(spec, kind="deterministic"),
+        [{**point, **{name: point[name][means].copy() for name in names}} for point in points],
+    )
 
 
 def _class(spec: ActorSpec) -> type[Actor]:

@@ -41,11 +41,8 @@ def play(ends, points=3, progress=None, **options):
     )
 
 
-def one_episode(value: float, status: Status = Status.FINISHED) -> Rollouts:
-    played = Rollouts.empty(1, 1)
-    played.returns[:] = value if status is Status.FINISHED else np.nan
-    played.statuses[:], played.lengths[:] = status, 7
-    return played
+def one_episode(value: float, status: Status = Status.FINISHED) -> Episode:
+    return Episode(value if status is Status.FINISHED else None, 7, False, None, status.name.lower())
 
 
 def same(one: Rollouts, other: Rollouts) -> None:
@@ -56,8 +53,8 @@ def same(one: Rollouts, other: Rollouts) -> None:
 def test_negative_returns_survive_resume_and_merge(tmp_path):
     """-1 is a return, 0 is one, and so is -500; only what is not in the store was not played."""
     for k, value in enumerate((-1.0, 0.0, -500.25, -1e-300)):
-        append(tmp_path / f"store-{k % 2}", ["p"], k, one_episode(value))
-    append(tmp_path / "store-0", ["p"], 9, one_episode(np.nan, Status.DIVERGED))
+        append(tmp_path / f"store-{k % 2}", [("p", k, one_episode(value))])
+    append(tmp_path / "store-0", [("p", 9, one_episode(np.nan, Status.DIVERGED))])
     found = merge([tmp_path / "store-0", tmp_path / "store-1"], tmp_path / "merged")
     assert found.to_json() == {"stores": 2, "points": 1, "episodes": 5, "duplicates": 0}
     episodes = Store(tmp_path / "merged").of("p")
@@ -107,7 +104,7 @@ def test_shares_of_several_machines_make_the_whole(ends, tmp_path):
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out_and_a_damaged_one_is_named(tmp_path):
-    append(tmp_path, ["p"], 1, one_episode(-3.0))
+    append(tmp_path, [("p", 1, one_episode(-3.0))])
     (shard,) = tmp_path.glob("*.jsonl")
     whole = shard.read_text()
     shard.write_text(whole + whole[:-9])
@@ -120,7 +117,7 @@ def test_a_line_cut_off_by_a_kill_is_left_out_and_a_damaged_one_is_named(tmp_pat
 
 def test_stores_that_disagree_are_not_merged(tmp_path):
     for k, value in enumerate((-1.0, -2.0)):
-        append(tmp_path / str(k), ["p"], 5, one_episode(value))
+        append(tmp_path / str(k), [("p", 5, one_episode(value))])
     with pytest.raises(UserError, match=r"episode 5 of policy p .* does not repeat itself"):
         merge([tmp_path / "0", tmp_path / "1"], tmp_path / "both")
     with pytest.raises(UserError, match="not a store of episodes"):
