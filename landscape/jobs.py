@@ -101,6 +101,14 @@ def place_of(job: Job, cell: int) -> Place:
     return next(place for place in job.places if (place.member, place.column) == (member, column))
 
 
+def forget_environments() -> None:
+    """Build anew what a fork has of its parent: an environment may hold what two processes cannot share."""
+    _inherited.append(_local.__dict__.pop("lock_steps", None))
+
+
+_inherited: list[object] = []  # never closed, as the parent's go on
+
+
 def _play(
     actor: Policy,
     lock_step: LockStep,

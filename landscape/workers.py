@@ -9,36 +9,40 @@ by its successor, with the same results.
 from __future__ import annotations
 
 import atexit
-import mmap
+import ctypes
 import os
 import pickle
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from socket import socketpair
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
 
 import cloudpickle
+import gymnasium
 
-from landscape.jobs import Job, Place, Played, place_of, play
+from landscape.jobs import Job, Place, Played, forget_environments, place_of, play
 from landscape.store import Episode
 from smac.errors import UserError
 from smac.parent import end_with
 from smac.rollout import Mark, Status
 
+# A fork has all imports, and every environment and module that was registered or written by then; where forks
+# are not safe, a new interpreter imports what it needs.
+PROCESSES: Any = get_context("fork" if sys.platform == "linux" else "spawn")
 POLL = 0.25  # seconds between two looks at what does not speak
 GRACE = 1.0  # seconds over the time limit after which a step is held to hang
 PATIENCE = 2.0  # seconds that a worker has to end by itself
 ATTEMPTS = 2  # at an episode at which a worker ends by itself
-MARK_BYTES = 4 * 8
 
 Take = Callable[[Played], None]
 
@@ -51,19 +55,13 @@ class Worker:
     """A process that plays one job after the other."""
 
     def __init__(self) -> None:
-        ours, theirs = socketpair()
-        with tempfile.TemporaryFile() as shared:
-            shared.truncate(MARK_BYTES)
-            self.memory = mmap.mmap(shared.fileno(), MARK_BYTES)
-            self.mark = memoryview(self.memory).cast("d")
-            fds = theirs.fileno(), shared.fileno()
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "landscape.workers", *map(str, fds), str(os.getpid())],
-                stdin=subprocess.DEVNULL, pass_fds=fds,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-            )  # fmt: skip
+        self.connection, theirs = PROCESSES.Pipe()
+        self.mark = RawArray("d", 4)
+        self.process = PROCESSES.Process(target=_main, args=(theirs, self.mark, os.getpid()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child has no use for
+            self.process.start()
         theirs.close()
-        self.connection = Connection(ours.detach())
         self.job: Job | None = None
         self.left: dict[Place, None] = {}  # of the job, in order
 
@@ -89,7 +87,7 @@ class Worker:
                     raise UserError(said) if what == "refused" else Failed(said)
         except (EOFError, ConnectionResetError):
             return False
-        return self.process.poll() is None or self.connection.poll()
+        return self.process.is_alive() or self.connection.poll()
 
     @property
     def place(self) -> Place | None:
@@ -105,20 +103,14 @@ class Worker:
         _, since, before, _ = self.mark
         return time.monotonic() - since + before > self.job.time_limit + GRACE
 
-    def stop(self) -> None:
+    def stop(self, force: bool = False) -> None:
         """End the process, by force if it has to be."""
-        self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def close(self) -> None:
-        self.stop()
+        if not force:
+            self.process.terminate()
+            self.process.join(PATIENCE)
+        self.process.kill()
+        self.process.join()
         self.connection.close()
-        self.mark.release()
-        self.memory.close()
 
 
 class Workers:
@@ -160,11 +152,11 @@ class Workers:
         for worker in self.workers:
             worker.process.terminate()
         while self.workers:
-            self.workers.pop().close()
+            self.workers.pop().stop()
 
     def _assign(self, waiting: deque[Job], more: Iterator[Job]) -> None:
         """Give every idle worker a job, as long as there are any; start workers up to their number."""
-        for worker in [w for w in self.workers if w.process.poll() is not None and w.job is None]:
+        for worker in [w for w in self.workers if w.job is None and not w.process.is_alive()]:
             self._remove(worker)
         while True:
             idle = next((w for w in self.workers if w.job is None), None)
@@ -180,12 +172,11 @@ class Workers:
 
     def _ended(self, worker: Worker, waiting: deque[Job], take: Take) -> None:
         """A worker has ended by itself: its episode is tried again, or has failed."""
-        with suppress(subprocess.TimeoutExpired):
-            worker.process.wait(PATIENCE)
+        worker.process.join(PATIENCE)
         self._remove(worker)
         if worker.job is None:
             return
-        how, place = _how(worker.process.returncode), worker.place
+        how, place = _how(worker.process.exitcode), worker.place
         self.crashes[place and (place.row, place.episode)] += 1
         tried = self.crashes[place and (place.row, place.episode)]
         if tried >= ATTEMPTS and place is None:
@@ -201,7 +192,7 @@ class Workers:
 
     def _hangs(self, worker: Worker, waiting: deque[Job], take: Take) -> None:
         worker.process.kill()
-        worker.process.wait()
+        worker.process.join()
         worker.hear(take)  # it may have come to an end after all
         place = worker.place
         self._remove(worker)
@@ -233,22 +224,26 @@ _local = threading.local()  # every thread has workers of its own, as a process 
 
 
 def workers(count: int) -> Workers:
-    """The workers of this thread, `count` at most; those that run already are used again."""
+    """The workers of this thread, `count` at most; those that run already are used again.
+
+    They are not where environments have been registered since: these they would not know.
+    """
     pool: Workers | None = _local.__dict__.get("pool")
+    known = [id(spec) for spec in gymnasium.registry.values()]
     if pool is None:
         pool = _local.pool = Workers(count)
         atexit.register(pool.close)
-    pool.count = count
+    elif known != _local.known:
+        pool.close()
+    _local.known, pool.count = known, count
     while len(pool.workers) > count:
-        pool.workers.pop().close()
+        pool.workers.pop().stop()
     return pool
 
 
-def _how(status: int) -> str:
+def _how(status: int | None) -> str:
     """How a process ended, in words."""
-    if status >= 0:
-        return f"exit status {status}"
-    return f"signal {signal.Signals(-status).name}"
+    return f"signal {signal.Signals(-status).name}" if status and status < 0 else f"exit status {status}"
 
 
 # ---- in the worker ---------------------------------------------------------------------------------------
@@ -273,15 +268,9 @@ def serve(connection: Connection, mark: Mark) -> None:
         connection.send_bytes(pickle.dumps(answer))
 
 
-def main() -> None:
-    speaks, marks, parent = map(int, sys.argv[1:])
+def _main(connection: Connection, mark: ctypes.Array[ctypes.c_double], parent: int) -> None:
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to all; the parent decides
-    for fd in (speaks, marks):
-        os.set_inheritable(fd, False)
-    memory = mmap.mmap(marks, MARK_BYTES)
-    serve(Connection(speaks), Mark(memoryview(memory).cast("d")))
-
-
-if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    forget_environments()
+    serve(connection, Mark(mark))

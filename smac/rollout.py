@@ -6,6 +6,7 @@ point plays the same episodes, with the same start state and the same policy noi
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -112,7 +113,7 @@ class Mark:
 
     NOTHING, MAKING = -1.0, -2.0  # no environment at work; one is being made
 
-    def __init__(self, numbers: list[float] | memoryview[float] | None = None) -> None:
+    def __init__(self, numbers: list[float] | ctypes.Array[ctypes.c_double] | None = None) -> None:
         self.numbers = numbers if numbers is not None else [self.NOTHING, 0.0, 0.0, 0.0]
 
     def set(self, cell: float, seconds: float = 0.0, step: int = 0) -> None:
