@@ -9,7 +9,7 @@ the number of workers or points nor on which episodes were played before.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -132,16 +132,19 @@ def _play(
         raise UserError(f"{by_cell[error.point, error.column]}: {error.what}") from error
 
 
-def _portions(places: Sequence[Place], lock_step: LockStep) -> list[list[Place]]:
-    """The places column by column, as many columns together as the memory has environments for."""
-    lock_step.build(1)
-    each = max(1, bytes_of(lock_step.envs[0]))
-    together = max(1, MEMORY // (each * POINTS_PER_STACK))
-    return [
-        portion
-        for first in range(0, EPISODES_PER_JOB, together)
-        if (portion := [place for place in places if first <= place.column < first + together])
-    ]
+def _portions(places: Sequence[Place], lock_step: LockStep) -> Iterator[list[Place]]:
+    """The places column by column, as many columns together as there should be environments for.
+
+    These are limited by the memory that they take, and building them takes no longer than playing has.
+    """
+    columns = sorted({place.column for place in places})
+    while columns:
+        lock_step.build(1)
+        in_memory = MEMORY // max(1, bytes_of(lock_step.envs[0]))
+        paid = max(len(lock_step.envs), int(lock_step.played / lock_step.building))
+        together = max(1, min(in_memory, paid) // POINTS_PER_STACK)
+        now, columns = columns[:together], columns[together:]
+        yield [place for place in places if place.column in now]
 
 
 def _lock_step(task: Task) -> LockStep:

@@ -138,6 +138,8 @@ class LockStep:
         """`time_limit`: seconds that the simulation of one episode may take, the policy not counted."""
         self.make_env, self.horizon, self.device, self.time_limit = make_env, horizon, device, time_limit
         self.envs: list[gymnasium.Env] = []
+        self.building = 0.0  # seconds that one environment took to build, on average
+        self.played = 0.0  # seconds that all episodes took
         self.mark = Mark()
 
     def play(
@@ -160,6 +162,7 @@ class LockStep:
         shape = (points, len(seeds))
         cells = [(p, j) for p in range(points) for j in range(len(seeds))] if cells is None else cells
         self.build(len(cells))
+        began = time.monotonic()
         going = [
             _Going(env, cell, cell[0] * shape[1] + cell[1])
             for env, cell in zip(self.envs[: len(cells)], cells, strict=True)
@@ -181,14 +184,17 @@ class LockStep:
                     one.put(played)
                 if told:
                     told([one.cell for one in ended], played)
+        self.played += time.monotonic() - began
         return played
 
     def build(self, count: int) -> None:
         """Make environments until there are `count`."""
         while len(self.envs) < count:
+            began, before = time.monotonic(), len(self.envs)
             self.mark.set(Mark.MAKING)
             self.envs.append(self.make_env())
-        self.mark.set(Mark.NOTHING)
+            self.mark.set(Mark.NOTHING)
+            self.building += (time.monotonic() - began - self.building) / (before + 1)
 
     def _reset(self, going: Sequence[_Going], seeds: Sequence[int], shape: Cell) -> np.ndarray:
         """Begin every episode; observations [points, columns, obs], zeros where none is played."""

@@ -76,6 +76,22 @@ def test_a_store_is_not_played_again_and_episodes_can_be_added(ends, tmp_path):
     assert len(list(tmp_path.glob("*.jsonl"))) == played  # nothing was written: nothing was played
 
 
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_any_holes_in_a_store_are_filled_with_what_was_there(ends, tmp_path, stochastic):
+    """An episode has its row in the matrix products whatever is played beside it."""
+    options = {"points": 5, "episodes": 7, "stochastic": stochastic}
+    whole = play(ends, store=tmp_path / "whole", **options)
+    (shard,) = (tmp_path / "whole").glob("*.jsonl")
+    lines = shard.read_text().splitlines(keepends=True)
+    for seed in range(3):
+        kept = np.random.default_rng(seed).random(len(lines)) < 0.5
+        holes = tmp_path / str(seed)
+        holes.mkdir()
+        (holes / shard.name).write_text("".join(line for line, keep in zip(lines, kept, strict=True) if keep))
+        same(whole, play(ends, store=holes, **options))
+        assert Store(holes).size == len(lines)
+
+
 def test_other_parameters_actions_tasks_and_architectures_are_other_policies(ends):
     policy = load_policy(ends[0])
     scene = scene_key(policy.spec, TASK, False, np.inf)
