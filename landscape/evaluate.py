@@ -97,6 +97,7 @@ def evaluate(
     total = count * evaluation.episodes
     result = Rollouts.empty(count, evaluation.episodes)
     planner = _Planner(spec, task, evaluation, result)
+    store = evaluation.store and evaluation.store.absolute()  # another process may be elsewhere
     done = 0
 
     def take(played: Played) -> None:
@@ -108,12 +109,12 @@ def evaluate(
             progress(done + planner.reused, total)
 
     def keep_and_take(played: Played) -> None:
-        keep(evaluation.store, played)
+        keep(store, played)
         take(played)
 
     jobs = planner.jobs(points)
     if evaluation.backend is not None:
-        _play_elsewhere(jobs, evaluation, take)
+        _play_elsewhere(jobs, evaluation, store, take)
     elif evaluation.workers > 1 or isfinite(evaluation.time_limit):
         workers(evaluation.workers).run(jobs, keep_and_take)
     else:
@@ -124,7 +125,9 @@ def evaluate(
     return result
 
 
-def _play_elsewhere(jobs: Iterable[Job], evaluation: Evaluation, take: Callable[[Played], None]) -> None:
+def _play_elsewhere(
+    jobs: Iterable[Job], evaluation: Evaluation, store: Path | None, take: Callable[[Played], None]
+) -> None:
     """Play jobs by a backend of joblib, which keeps the episodes itself."""
     import joblib
 
@@ -138,7 +141,7 @@ def _play_elsewhere(jobs: Iterable[Job], evaluation: Evaluation, take: Callable[
     except (ValueError, ImportError) as error:
         raise UserError(f"--backend {evaluation.backend}: {error}") from None
     try:
-        for played in parallel(joblib.delayed(play_all)(job, evaluation.store) for job in jobs):
+        for played in parallel(joblib.delayed(play_all)(job, store) for job in jobs):
             take(played)
     except BrokenExecutor as error:
         raise UserError(
@@ -155,7 +158,8 @@ class _Planner:
         self.seeds = evaluation.seeds
         self.reused = 0
         self.store = Store(evaluation.store) if evaluation.store else None
-        self.scene = scene_key(spec, task, evaluation.stochastic, evaluation.time_limit)
+        if self.store is not None:
+            self.scene = scene_key(spec, task, evaluation.stochastic, evaluation.time_limit)
 
     def jobs(self, points: Iterable[Point]) -> Iterator[Job]:
         """One job per stack of points that lack episodes of the same block, the blocks being those of all

@@ -3,8 +3,8 @@
 A store is a directory of shards. Every process appends to a shard of its own, one line of JSON per episode,
 written when the episode has ended; a process that is killed loses the episodes in flight and no more. What an
 episode is filed under is a digest of everything that its result depends on: the policy's parameters and
-architecture, how it acts, the environment with its wrappers and versions, and `EVALUATOR`, the version of
-what plays it (`point_key`), and the episode's seed. So studies can share a store, more episodes can be added
+architecture, how it acts, the environment with its wrappers, versions and the files that define it, and
+`EVALUATOR`, the version of what plays it (`point_key`), and the episode's seed. So studies can share a store, more episodes can be added
 later, and stores of several machines are merged by putting their lines together.
 
 An episode that is not in a store was not played: no value stands for "missing".
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from smac.envs.sources import sources
 from smac.errors import UserError
 from smac.files import write_text
 from smac.policies import ActorSpec
@@ -76,6 +77,7 @@ def scene_key(spec: ActorSpec, task: Task, stochastic: bool, time_limit: float) 
             "action_scale": task.action_scale,
             "reward": task.reward,
             "subtasks": task.subtasks,
+            "sources": sources(task),
         },
         "simulators": {name: installed[name] for name in SIMULATORS},
     }

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,11 +34,11 @@ def ends(tmp_path_factory):
     return paths
 
 
-def play(ends, points=3, progress=None, **options):
+def play(ends, points=3, progress=None, task=TASK, **options):
     a, b = (load_policy(path) for path in ends)
     alphas = line_alphas(points)
     return evaluate(
-        a.spec, TASK, line(a.params, b.params, alphas), points, Evaluation(**options), progress=progress
+        a.spec, task, line(a.params, b.params, alphas), points, Evaluation(**options), progress=progress
     )
 
 
@@ -79,7 +80,7 @@ def test_a_store_is_not_played_again_and_episodes_can_be_added(ends, tmp_path):
 @pytest.mark.parametrize("stochastic", [False, True])
 def test_any_holes_in_a_store_are_filled_with_what_was_there(ends, tmp_path, stochastic):
     """An episode has its row in the matrix products whatever is played beside it."""
-    options = {"points": 5, "episodes": 7, "stochastic": stochastic}
+    options = {"points": 5, "episodes": 7, "stochastic": stochastic, "task": TASK.with_options("horizon=30")}
     whole = play(ends, store=tmp_path / "whole", **options)
     (shard,) = (tmp_path / "whole").glob("*.jsonl")
     lines = shard.read_text().splitlines(keepends=True)
@@ -106,6 +107,51 @@ def test_other_parameters_actions_tasks_and_architectures_are_other_policies(end
     }
     assert len(keys) == 5
     assert point_key(scene, dict(reversed(policy.params.items()))) in keys  # the order of names is nothing
+
+
+OWN = """
+import gymnasium
+from made_envs import Disturbed
+
+class Own(Disturbed):
+    pass
+
+gymnasium.register("Own-v0", Own)
+"""
+KEY = """
+from landscape.store import scene_key
+from smac.policies import ActorSpec
+from smac.tasks.task import Task
+task = Task("own", "other", "own_env:Own-v0", 5, "own", reward="own", rewards=("own",))
+print(scene_key(ActorSpec(2, 1, (4,), "relu", layer_norm=False), task, False, 1.0).hex())
+"""
+
+
+@pytest.mark.slow
+def test_episodes_are_of_the_code_of_their_environment(tmp_path):
+    """The file of its class, and that of the class it is made from; the same text gives the same key."""
+    made = (Path(__file__).parent / "made_envs.py").read_text()
+    changed = made.replace("float(action[0])", "2 * float(action[0])")
+    keys = []
+    for own, base in ((OWN, made), (OWN + "# later", made), (OWN, changed), (OWN, made)):
+        (tmp_path / "own_env.py").write_text(own)
+        (tmp_path / "made_envs.py").write_text(base)
+        env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+        keys.append(subprocess.check_output([sys.executable, "-B", "-c", KEY], env=env, text=True))
+    assert len(set(keys)) == 3
+    assert keys[0] == keys[3]
+
+
+@pytest.mark.slow
+def test_the_store_of_another_process_is_where_the_command_was_given(ends, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"episodes": 1, "workers": 2, "backend": "loky", "task": TASK.with_options("horizon=5")}
+    play(ends, points=2, **options)  # starts the processes
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    play(ends, points=2, store=Path("kept"), **options)
+    assert Store(tmp_path / "elsewhere" / "kept").size == 2
+    assert not (tmp_path / "kept").exists()
 
 
 def test_shares_of_several_machines_make_the_whole(ends, tmp_path):

@@ -152,7 +152,9 @@ def test_workers_end_with_the_command(how, tmp_path):
     while len(children) < 2 or not any(p.stat().st_size for p in tmp_path.glob("*.jsonl")):
         assert time.monotonic() < end
         time.sleep(0.1)
-        children = [int(c) for c in Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()]
+        children = [
+            int(c) for c in Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+        ]
     command.send_signal(how)
     command.wait(5)
     end = time.monotonic() + 5
@@ -161,5 +163,8 @@ def test_workers_end_with_the_command(how, tmp_path):
         time.sleep(0.05)
     told = command.stderr.read()
     if how != signal.SIGKILL:
-        assert told == {signal.SIGTERM: "landscape: terminated\n", signal.SIGINT: "landscape: interrupted\n"}[how]
+        assert (
+            told
+            == {signal.SIGTERM: "landscape: terminated\n", signal.SIGINT: "landscape: interrupted\n"}[how]
+        )
         assert command.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[how]
