@@ -30,12 +30,12 @@ from gymnasium.wrappers import RescaleAction
 from stable_baselines3 import SAC
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from benchmarks.timing import Contestant, circumstances, cores, medians, ratios, turns
+from benchmarks.timing import Contestant, circumstances, cores, medians, turns
 from landscape.evaluate import Evaluation, evaluate
 from smac.agents import AGENTS
 from smac.envs import ScaledAction, env_spec, make_env
 from smac.files import write_json, write_text
-from smac.policies import ActorSpec
+from smac.policies import ActorSpec, stack_actor
 from smac.rollout import episode_seeds
 from smac.tasks import Task, get_task
 
@@ -85,8 +85,6 @@ def raw_environment(task: Task) -> gymnasium.Env:
 
 def record(task: Task, spec: ActorSpec, points: Sequence[dict[str, np.ndarray]]) -> list[Recorded]:
     """Some of the episodes that all contestants play."""
-    from smac.policies import stack_actor
-
     env: Any = make_env(task)
     found = []
     for number, seed in enumerate(episode_seeds(0, REPLAYED)):
@@ -157,12 +155,14 @@ def measure(name: str, width: int, repeats: int, seconds: float) -> dict[str, An
         "task": name,
         "width": width,
         "microseconds_per_step": {who: 1e6 * t for who, t in medians(values).items()},
-        "time_over_ours": ratios([inverted(turn) for turn in values], "ours"),
+        "speed_of_ours": {who: ratio_of(values, who) for who in values[0] if who != "ours"},
     }
 
 
-def inverted(turn: dict[str, float]) -> dict[str, float]:
-    return {who: 1.0 / t for who, t in turn.items()}
+def ratio_of(values: Sequence[dict[str, float]], who: str) -> dict[str, Any]:
+    """Time of another over that of ours, turn by turn."""
+    found = sorted(turn[who] / turn["ours"] for turn in values)
+    return {"median": float(np.median(found)), "range": [float(found[0]), float(found[-1])]}
 
 
 def two_workers(name: str, width: int) -> float:
@@ -188,19 +188,19 @@ def table(rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> Iterator[str
     yield "# Playing a landscape: processor time per environment step"
     yield ""
     yield (
-        f"{POINTS} policies of width {rows[0]['width']}, {EPISODES} episodes each, one process, one thread; medians "
-        f"of {about['repeats']} turns (range). The first columns are times over ours in the same turn: above 1 "
-        "ours is faster. `environment` is fed recorded actions, so ours cannot be above 1 there."
+        f"{POINTS} policies of width {rows[0]['width']}, {EPISODES} episodes each, one process, one thread; "
+        f"medians of {about['repeats']} turns (range). The first columns are times over ours in the same turn: "
+        "above 1 ours is faster. The environment alone is fed recorded actions: of it, ours can at best be 1."
     )
     yield ""
-    yield "| task | SB3 `evaluate_policy` / ours | with our wrappers / ours | raw / ours | ours, µs | two workers |"
+    yield (
+        "| task | SB3 `evaluate_policy` / ours | with our wrappers / ours | raw / ours | ours, µs "
+        "| two workers |"
+    )
     yield "|---|---|---|---|---|---|"
     for row in rows:
-        ratio = row["time_over_ours"]
-        cells = [
-            f"{ratio['median'][who]:.2f} ({ratio['range'][who][0]:.2f} to {ratio['range'][who][1]:.2f})"
-            for who in COLUMNS
-        ]
+        ratios = [row["speed_of_ours"][who] for who in COLUMNS]
+        cells = ["{:.2f} ({:.2f} to {:.2f})".format(r["median"], *r["range"]) for r in ratios]
         both = f"{row['two_workers']:.2f}" if "two_workers" in row else ""
         yield f"| {row['task']} | {' | '.join(cells)} | {row['microseconds_per_step']['ours']:.1f} | {both} |"
     yield ""
@@ -232,7 +232,7 @@ def main(
         if workers:
             row["two_workers"] = two_workers(name, width)
         rows.append(row)
-        shown = {who: round(x, 2) for who, x in row["time_over_ours"]["median"].items()}
+        shown = {who: round(ratio["median"], 2) for who, ratio in row["speed_of_ours"].items()}
         print(name, shown, round(row["microseconds_per_step"]["ours"], 1), row.get("two_workers"), flush=True)
     about = circumstances("stable-baselines3") | {
         "what": f"{POINTS} policies, {EPISODES} episodes each; processor time per step, over that of ours",

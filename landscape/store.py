@@ -4,8 +4,8 @@ A store is a directory of shards. Every process appends to a shard of its own, o
 written when the episode has ended; a process that is killed loses the episodes in flight and no more. What an
 episode is filed under is a digest of everything that its result depends on: the policy's parameters and
 architecture, how it acts, the environment with its wrappers, versions and the files that define it, and
-`EVALUATOR`, the version of what plays it (`point_key`), and the episode's seed. So studies can share a store, more episodes can be added
-later, and stores of several machines are merged by putting their lines together.
+`EVALUATOR`, the version of what plays it (`point_key`), and the episode's seed. So studies can share a store,
+more episodes can be added later, and stores of several machines are merged by putting their lines together.
 
 An episode that is not in a store was not played: no value stands for "missing".
 """

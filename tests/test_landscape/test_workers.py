@@ -1,6 +1,5 @@
 """Environments that end their process, hang, or cannot begin: named, and nothing else is lost."""
 
-import os
 import signal
 import subprocess
 import sys
