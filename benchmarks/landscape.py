@@ -189,7 +189,7 @@ def table(rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> Iterator[str
     yield ""
     yield (
         f"{POINTS} policies of width {rows[0]['width']}, {EPISODES} episodes each, one process, one thread; "
-        f"medians of {about['repeats']} turns (range). The first columns are times over ours in the same turn: "
+        f"medians of {about['repeats']} turns (range). The first columns are times over ours in a turn: "
         "above 1 ours is faster. The environment alone is fed recorded actions: of it, ours can at best be 1."
     )
     yield ""
