@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import threading
@@ -31,6 +32,8 @@ from smac.policies import ActorSpec
 from smac.provenance import versions
 from smac.rollout import Rollouts, Status
 from smac.tasks import Task
+
+log = logging.getLogger(__name__)
 
 EVALUATOR = 2  # to be raised by every change that makes an episode end otherwise
 SIMULATORS = ("gymnasium", "gymnasium-robotics", "mujoco")
@@ -55,6 +58,8 @@ class Merged:
     points: int
     episodes: int
     duplicates: int
+    damaged: int
+    """Lines that were no episodes and were left out."""
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
@@ -95,17 +100,28 @@ def point_key(scene: bytes, params: Mapping[str, np.ndarray]) -> str:
 
 
 class Store:
-    """The episodes of a directory as they were when it was read. `append` is for any process at any time."""
+    """The episodes of a directory as they were when it was read. `append` is for any process at any time.
 
-    def __init__(self, directory: Path) -> None:
+    A damaged line is a UserError; with `repair` it is left out and counted.
+    """
+
+    def __init__(self, directory: Path, repair: bool = False) -> None:
         self.directory = directory
         self.episodes: dict[str, dict[int, Episode]] = {}
-        self.duplicates = 0
+        self.duplicates = self.damaged = 0
         if directory.exists() and not directory.is_dir():
             raise UserError(f"{directory}: is a file; a store of episodes is a directory")
         for shard in sorted(directory.glob(f"*{SUFFIX}")):
-            for point, seed, episode in _lines(shard):
-                self._add(point, seed, episode, shard)
+            for line in _lines(shard):
+                if isinstance(line, tuple):
+                    self._add(*line, shard)
+                elif repair:
+                    self.damaged += 1
+                else:
+                    raise UserError(
+                        f"{shard}, {line}; `landscape merge {directory} --out NEW --repair` makes a store "
+                        "without such lines, whose episodes are then played again"
+                    )
 
     def _add(self, point: str, seed: int, episode: Episode, shard: Path) -> None:
         known = self.episodes.setdefault(point, {})
@@ -131,13 +147,29 @@ _local = threading.local()  # every thread of every process has its own shard
 
 def append(directory: Path, episodes: Sequence[tuple[str, int, Episode]]) -> None:
     """Add episodes, each with its policy's key and its seed. All lines are written at once."""
+    shard = _shard(directory)
+    before = os.fstat(shard).st_size
+    try:
+        _write(shard, "".join(_line(*each) for each in episodes).encode())
+    except OSError as error:
+        os.ftruncate(shard, before)  # half a line would spoil the one after it
+        raise OSError(error.errno, error.strerror, str(directory)) from None
+
+
+def _shard(directory: Path) -> int:
+    """The file of this thread, open to append to; another one if it has been deleted since."""
     shards: dict[tuple[Path, int], int] = _local.__dict__.setdefault("shards", {})
     owner = (directory, os.getpid())  # a forked process must not write into its parent's shard
+    if owner in shards and not os.fstat(shards[owner]).st_nlink:
+        log.warning(
+            "%s: episodes were deleted while more were written; later ones are in a new file", directory
+        )
+        os.close(shards.pop(owner))
     if owner not in shards:
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{secrets.token_hex(8)}{SUFFIX}"
         shards[owner] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    _write(shards[owner], "".join(_line(*each) for each in episodes).encode())
+    return shards[owner]
 
 
 def _write(file: int, data: bytes) -> None:
@@ -170,22 +202,26 @@ def _line(point: str, seed: int, episode: Episode) -> str:
     return json.dumps([point, seed, *episode], separators=(",", ":")) + "\n"
 
 
-def _lines(shard: Path) -> Iterator[tuple[str, int, Episode]]:
-    """The episodes of a shard; a last line that a killed process did not finish is left out."""
+def _lines(shard: Path) -> Iterator[tuple[str, int, Episode] | str]:
+    """The episodes of a shard; of a damaged line, which one it is and what is wrong with it.
+
+    A last line that a killed process did not finish is left out.
+    """
     try:
-        text = shard.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        data = shard.read_bytes()
+    except OSError as error:
         raise UserError(f"{shard}: not a readable shard of episodes ({error})") from None
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        if not line.endswith("\n"):
+    for number, line in enumerate(data.splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
             return
         try:
             point, seed, *rest = json.loads(line)
             episode = Episode(*rest)
             _check(point, seed, episode)
-        except (ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{shard}, line {number}: not an episode ({error})") from None
-        yield point, seed, episode
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            yield f"line {number}: not an episode ({error})"
+        else:
+            yield point, seed, episode
 
 
 def _check(point: Any, seed: Any, episode: Episode) -> None:
@@ -196,10 +232,11 @@ def _check(point: Any, seed: Any, episode: Episode) -> None:
         raise ValueError(f"a return of {episode.value} does not go with the status {episode.status}")
 
 
-def merge(stores: Sequence[Path], into: Path) -> Merged:
+def merge(stores: Sequence[Path], into: Path, repair: bool = False) -> Merged:
     """Put the episodes of several stores into the new directory `into`; the stores are left as they are.
 
-    Two stores may hold the same episode; if they disagree about it, a UserError names it.
+    Two stores may hold the same episode; if they disagree about it, a UserError names it. Damaged lines are
+    refused, or with `repair` left out.
     """
     if into.exists() and any(into.iterdir() if into.is_dir() else [into]):
         raise UserError(f"{into}: already exists and is not empty; choose another --out")
@@ -207,8 +244,9 @@ def merge(stores: Sequence[Path], into: Path) -> Merged:
     for directory in stores:
         if not directory.is_dir() or not any(directory.glob(f"*{SUFFIX}")):
             raise UserError(f"{directory}: not a store of episodes (no *{SUFFIX} in it)")
-        read = Store(directory)
+        read = Store(directory, repair)
         merged.duplicates += read.duplicates
+        merged.damaged += read.damaged
         for point, episodes in read.episodes.items():
             for seed, episode in episodes.items():
                 merged._add(point, seed, episode, directory)
@@ -218,4 +256,4 @@ def merge(stores: Sequence[Path], into: Path) -> Merged:
         for seed in sorted(merged.episodes[point])
     ]
     write_text(into / f"merged{SUFFIX}", "".join(lines))
-    return Merged(len(stores), len(merged.episodes), merged.size, merged.duplicates)
+    return Merged(len(stores), len(merged.episodes), merged.size, merged.duplicates, merged.damaged)

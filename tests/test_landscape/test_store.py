@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import small_agent
+from support import run, small_agent
 
+from analysis_cli import landscape
 from landscape.evaluate import Evaluation, evaluate
 from landscape.geometry import line, line_alphas
 from landscape.store import Episode, Store, append, merge, point_key, scene_key
@@ -57,7 +58,7 @@ def test_negative_returns_survive_resume_and_merge(tmp_path):
         append(tmp_path / f"store-{k % 2}", [("p", k, one_episode(value))])
     append(tmp_path / "store-0", [("p", 9, one_episode(np.nan, Status.DIVERGED))])
     found = merge([tmp_path / "store-0", tmp_path / "store-1"], tmp_path / "merged")
-    assert found.to_json() == {"stores": 2, "points": 1, "episodes": 5, "duplicates": 0}
+    assert found.to_json() == {"stores": 2, "points": 1, "episodes": 5, "duplicates": 0, "damaged": 0}
     episodes = Store(tmp_path / "merged").of("p")
     assert [episodes[k].value for k in range(4)] == [-1.0, 0.0, -500.25, -1e-300]
     assert episodes[9] == Episode(None, 7, False, None, "diverged")
@@ -173,8 +174,27 @@ def test_a_line_cut_off_by_a_kill_is_left_out_and_a_damaged_one_is_named(tmp_pat
     assert Store(tmp_path).size == 1
     for broken in (whole[:-9] + "\n", json.dumps(["p", 1, None, 7, False, None, "finished"]) + "\n"):
         shard.write_text(whole + broken)
-        with pytest.raises(UserError, match=f"{shard.name}, line 2: not an episode"):
+        with pytest.raises(UserError, match=f"{shard.name}, line 2: not an episode .* --repair"):
             Store(tmp_path)
+
+
+def test_a_damaged_store_is_repaired(tmp_path, capsys):
+    store, new = tmp_path / "store", tmp_path / "new"
+    append(store, [("p", seed, one_episode(-float(seed))) for seed in range(4)])
+    (shard,) = store.glob("*.jsonl")
+    lines = shard.read_bytes().splitlines(keepends=True)
+    lines[1] = b"\xff\x00" + lines[1]  # not text
+    lines[2] = b"\0" * len(lines[2][:-1]) + b"\n"  # as a power cut leaves it
+    shard.write_bytes(b"".join(lines))
+    assert run(landscape, "merge", store, "--out", new) == 2
+    told = capsys.readouterr().err
+    assert "line 2: not an episode" in told
+    assert "--repair" in told
+    assert not new.exists()
+    assert run(landscape, "merge --repair", store, "--out", new) == 0
+    assert "2 damaged lines were left out" in capsys.readouterr().out
+    assert sorted(Store(new).of("p")) == [0, 3]
+    assert shard.read_bytes() == b"".join(lines)
 
 
 def test_stores_that_disagree_are_not_merged(tmp_path):
