@@ -147,28 +147,27 @@ _local = threading.local()  # every thread of every process has its own shard
 
 def append(directory: Path, episodes: Sequence[tuple[str, int, Episode]]) -> None:
     """Add episodes, each with its policy's key and its seed. All lines are written at once."""
-    shard = _shard(directory)
-    before = os.fstat(shard).st_size
+    data = "".join(_line(*each) for each in episodes).encode()
+    directory.mkdir(parents=True, exist_ok=True)
+    file = os.open(_shard(directory), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    before = os.fstat(file).st_size
     try:
-        _write(shard, "".join(_line(*each) for each in episodes).encode())
+        _write(file, data)
     except OSError as error:
-        os.ftruncate(shard, before)  # half a line would spoil the one after it
+        os.ftruncate(file, before)  # half a line would spoil the one after it
         raise OSError(error.errno, error.strerror, str(directory)) from None
+    finally:
+        os.close(file)
 
 
-def _shard(directory: Path) -> int:
-    """The file of this thread, open to append to; another one if it has been deleted since."""
-    shards: dict[tuple[Path, int], int] = _local.__dict__.setdefault("shards", {})
+def _shard(directory: Path) -> Path:
+    """The file of this thread in a store; it is there unless nothing was written yet."""
+    shards: dict[tuple[Path, int], Path] = _local.__dict__.setdefault("shards", {})
     owner = (directory, os.getpid())  # a forked process must not write into its parent's shard
-    if owner in shards and not os.fstat(shards[owner]).st_nlink:
-        log.warning(
-            "%s: episodes were deleted while more were written; later ones are in a new file", directory
-        )
-        os.close(shards.pop(owner))
     if owner not in shards:
-        directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"{secrets.token_hex(8)}{SUFFIX}"
-        shards[owner] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        shards[owner] = directory / f"{secrets.token_hex(8)}{SUFFIX}"
+    elif not shards[owner].exists():
+        log.warning("%s: episodes were deleted while more were played, which are kept", directory)
     return shards[owner]
 
 
