@@ -122,7 +122,17 @@ def test_a_directory_that_is_read_only(ends, disk, tmp_path, capsys):
 )
 def test_a_directory_of_another_user(ends):
     """What an ordinary user is told who may not write there."""
-    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-B", "-m"]
+    reads = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]  # where root keeps Python
+    other = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        *reads,
+        sys.executable,
+        "-B",
+        "-m",
+    ]
     env = os.environ | {
         "PYTHONPATH": os.pathsep.join(sys.path),
         "HOME": "/nonexistent",
