@@ -21,7 +21,7 @@ from landscape.store import Episode, append, episode_of
 from smac.envs import make_env
 from smac.envs.stability import bytes_of
 from smac.errors import UserError
-from smac.policies import ActorSpec, mean_actions, stack_actor
+from smac.policies import ActorSpec, flat, mean_actions, stack_actor
 from smac.rollout import Cell, LockStep, Mark, Policy, Rollouts, Unplayable
 from smac.tasks import Task
 
@@ -69,7 +69,8 @@ def play(job: Job, told: Callable[[Played], None], mark: Mark | None = None) -> 
     torch.set_num_threads(1)  # one process per core, not one core per matrix
     try:
         spec, points = (job.spec, job.points) if job.stochastic else mean_actions(job.spec, job.points)
-        actor = stack_actor(spec, [*points, *[points[-1]] * (POINTS_PER_STACK - len(points))])
+        padding = [points[-1]] * (POINTS_PER_STACK - len(points))
+        actor = flat(stack_actor(spec, [*points, *padding]), spec)
         lock_step = _lock_step(job.task)
         lock_step.time_limit, lock_step.mark = job.time_limit, mark or Mark()
         for places in _portions(job.places, lock_step):
