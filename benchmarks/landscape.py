@@ -41,11 +41,11 @@ from smac.tasks import Task, get_task
 
 TASKS = (
     "Pendulum-v1",
-    "pointmaze-umaze@horizon=150",
-    "hopper@env.terminate_when_unhealthy=false,horizon=150",
-    "pen-binary@horizon=100",
-    "antmaze-umaze@horizon=150",
-    "kitchen-complete@horizon=50",
+    "pointmaze-umaze@horizon=100",
+    "hopper@env.terminate_when_unhealthy=false,horizon=100",
+    "pen-binary@horizon=40",
+    "antmaze-umaze@horizon=60",
+    "kitchen-complete@horizon=20",
 )
 POINTS, EPISODES = 8, 4
 REPLAYED = 4  # episodes that the environment alone plays in a turn
@@ -201,7 +201,7 @@ def table(rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> Iterator[str
     for row in rows:
         ratios = [row["speed_of_ours"][who] for who in COLUMNS]
         cells = ["{:.2f} ({:.2f} to {:.2f})".format(r["median"], *r["range"]) for r in ratios]
-        both = f"{row['two_workers']:.2f}" if "two_workers" in row else ""
+        both = f"{row['two_workers']:.2f}" if "two_workers" in row else "not measured"
         yield f"| {row['task']} | {' | '.join(cells)} | {row['microseconds_per_step']['ours']:.1f} | {both} |"
     yield ""
     yield f"`{about['command']}`, {about['cores']} cores, {about['machine']}; {versions}."

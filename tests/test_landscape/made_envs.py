@@ -1,5 +1,6 @@
 """Environments to which something happens in one episode; imported by the processes that play them."""
 
+import faulthandler
 import os
 import signal
 import sys
@@ -47,6 +48,7 @@ class Disturbed(gymnasium.Env):
 
     def happen(self) -> None:
         if self.due("abort"):
+            faulthandler.disable()  # pytest's, which would tell at length
             os.abort()
         if self.due("exit"):
             os._exit(3)
