@@ -117,7 +117,7 @@ class Workers:
     """Up to `count` workers. A pool that a job brought to an end by an error has none any more."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.count, self.owner = count, os.getpid()
         self.workers: list[Worker] = []
         self.crashes: Counter[tuple[int, int] | None] = Counter()
 
@@ -148,11 +148,16 @@ class Workers:
             raise
 
     def close(self) -> None:
-        """End all workers."""
+        """End all workers; a process that was forked from this one leaves them alone."""
+        if os.getpid() != self.owner:
+            return
         for worker in self.workers:
             worker.process.terminate()
+        end = time.monotonic() + PATIENCE
         while self.workers:
-            self.workers.pop().stop()
+            worker = self.workers.pop()
+            worker.process.join(max(0.0, end - time.monotonic()))
+            worker.stop(force=True)
 
     def _assign(self, waiting: deque[Job], more: Iterator[Job]) -> None:
         """Give every idle worker a job, as long as there are any; start workers up to their number."""
