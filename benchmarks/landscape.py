@@ -32,6 +32,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from benchmarks.timing import Contestant, circumstances, cores, medians, turns
 from landscape.evaluate import Evaluation, evaluate
+from landscape.jobs import environments
 from smac.agents import AGENTS
 from smac.envs import ScaledAction, env_spec, make_env
 from smac.files import write_json, write_text
@@ -125,7 +126,8 @@ def measure(name: str, width: int, repeats: int, seconds: float) -> dict[str, An
     recorded = record(task, spec, points)
     wrapped, raw, peer = make_env(task), raw_environment(task), make_env(task)
     model = SAC("MlpPolicy", peer, buffer_size=1, policy_kwargs={"net_arch": [width, width]}, device="cpu")
-    played = evaluate(spec, task, points, POINTS, Evaluation(episodes=EPISODES))  # builds the environments
+    environments(task).build(POINTS * EPISODES)  # which are there for all contestants
+    played = evaluate(spec, task, points, POINTS, Evaluation(episodes=EPISODES))
     steps = {
         "ours": int(played.lengths.sum()),
         "wrapped": sum(len(episode.actions) for episode in recorded),

@@ -71,7 +71,7 @@ def play(job: Job, told: Callable[[Played], None], mark: Mark | None = None) -> 
         spec, points = (job.spec, job.points) if job.stochastic else mean_actions(job.spec, job.points)
         padding = [points[-1]] * (POINTS_PER_STACK - len(points))
         actor = flat(stack_actor(spec, [*points, *padding]), spec)
-        lock_step = _lock_step(job.task)
+        lock_step = environments(job.task)
         lock_step.time_limit, lock_step.mark = job.time_limit, mark or Mark()
         for places in _portions(job.places, lock_step):
             _play(actor, lock_step, places, job.stochastic, told)
@@ -148,7 +148,7 @@ def _portions(places: Sequence[Place], lock_step: LockStep) -> Iterator[list[Pla
         yield [place for place in places if place.column in now]
 
 
-def _lock_step(task: Task) -> LockStep:
+def environments(task: Task) -> LockStep:
     """The environments of this process; those of the task before are closed."""
     built: dict[str, LockStep] = _local.__dict__.setdefault("lock_steps", {})
     if task.name not in built:
