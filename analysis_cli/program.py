@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import inspect
 import shutil
 import sys
 import textwrap
@@ -27,6 +28,9 @@ class Program:
         """The command that the arguments name, with its options filled in; UserError if they name none."""
         import tyro  # which, like all that is heavy, `--help` does without
 
+        from analysis_cli.environments import HELP, without_env_import
+
+        arguments = without_env_import(arguments)
         verb, *words = arguments or [""]
         if verb not in self.commands:
             close = difflib.get_close_matches(verb, self.commands, n=1)
@@ -35,7 +39,16 @@ class Program:
         kind = resolve_name(self.commands[verb])
         # a command may read the line first, for what one option makes the defaults of others
         default = kind.prefilled(words) if hasattr(kind, "prefilled") else tyro.MISSING_NONPROP
-        return tyro.cli(kind, args=words, prog=f"{self.name} {verb}", default=default, config=parser_config())
+        more = kind.epilogue() if hasattr(kind, "epilogue") else ""
+        about = "\n\n".join(filter(None, (inspect.getdoc(kind), more, HELP)))
+        return tyro.cli(
+            kind,
+            args=words,
+            prog=f"{self.name} {verb}",
+            default=default,
+            description=about,
+            config=parser_config(),
+        )
 
     def main(self) -> None:
         arguments = sys.argv[1:]
@@ -59,7 +72,11 @@ class Program:
             lines += textwrap.wrap(
                 _summary(place), width, initial_indent=head, subsequent_indent=" " * room
             )  # fmt: skip
-        return "\n".join([*lines, "", f"`{self.name} COMMAND --help` explains the options of a command."])
+        ends = (
+            f"`{self.name} COMMAND --help` explains the options of a command.",
+            "Every command takes --env-import MODULE,...: modules that register environments of your own.",
+        )
+        return "\n".join([*lines, "", *ends])
 
 
 def parser_config() -> tuple[Any, ...]:
