@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import tyro
 
-from analysis_cli.program import CONFIG
+from analysis_cli.program import parser_config
 from analysis_cli.train import Finetune, Pretrain
 from smac.agents import ONLINE, default_config
 from smac.agents.base import AgentConfig
@@ -46,7 +46,9 @@ def _parse(verb: str, kind: type[T], words: Sequence[str], default: T) -> T:
     told = io.StringIO()
     try:
         with redirect_stdout(told), redirect_stderr(told):
-            return tyro.cli(kind, args=list(words), prog=f"smac {verb}", default=default, config=CONFIG)
+            return tyro.cli(
+                kind, args=list(words), prog=f"smac {verb}", default=default, config=parser_config()
+            )
     except SystemExit:
         raise UserError(f"--{verb}, or --only: {_heart(told.getvalue())}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import signal
 import sys
@@ -38,7 +39,8 @@ def call(program: str, command: Callable[[], None]) -> None:
         with _heeding_sigterm():
             command()
     except (UserError, OSError) as error:
-        errors.print(f"{program}: {error}", markup=False)
+        told = _of_system(error) if isinstance(error, OSError) else str(error)
+        errors.print(f"{program}: {told}", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
         errors.print(f"{program}: interrupted", markup=False)
@@ -46,6 +48,16 @@ def call(program: str, command: Callable[[], None]) -> None:
     except Terminated:
         errors.print(f"{program}: terminated", markup=False)
         sys.exit(143)
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused: where, what, and of a full disk what to do."""
+    if error.strerror is None:
+        return str(error)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    then = "; free some space and give the command again, what was written is kept" if full else ""
+    return f"{where}{error.strerror}{then}"
 
 
 @contextmanager

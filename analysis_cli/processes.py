@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,10 +16,10 @@ from typing import Any
 
 from smac.errors import UserError
 from smac.files import read_json
+from smac.parent import end_with
 
-POLL = 0.5  # seconds between two looks at a run's progress.json, or of a child at its parent
+POLL = 0.5  # seconds between two looks at a run's progress.json
 PATIENCE = 5.0  # seconds that a child has to end by itself
-PR_SET_PDEATHSIG = 1  # of prctl(2)
 Watch = Callable[[str, int, int], None]  # phase, step, total
 
 
@@ -117,22 +114,6 @@ def _look(directory: Path, watch: Watch) -> None:
 
 
 # ---- in the child --------------------------------------------------------------------------------------
-
-
-def end_with(parent: int) -> None:
-    """Let this process end once its parent has, however that ended; what it wrote is as after a kill.
-
-    Linux does it at once, before the same command can be given again; elsewhere it takes half a second.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(POLL)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

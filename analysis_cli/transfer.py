@@ -230,7 +230,7 @@ def state_of_run(directory: Path) -> str:
     progress = directory / "progress.json"
     if not progress.exists():
         return "begun"
-    seen, age = read_json(progress), time.time() - progress.stat().st_mtime
+    seen, age = read_json(progress), max(0.0, time.time() - progress.stat().st_mtime)  # a clock set back
     return f"{seen['phase']}, step {seen['step']} of {seen['total']}, last seen {age:.0f} s ago"
 
 

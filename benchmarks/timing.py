@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shlex
 import statistics
@@ -71,10 +72,21 @@ def ratios(values: list[dict[str, float]], base: str) -> dict[str, dict[str, Any
     return {"median": medians(relative), "range": spans}
 
 
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _program() -> list[str]:
+    """What was run: a module by its name, a file by its path."""
+    spec = sys.modules["__main__"].__spec__
+    return [sys.argv[0]] if spec is None else ["-m", spec.name]
+
+
 def circumstances(*packages: str) -> dict[str, Any]:
     """Command, versions (also of these packages) and machine of a benchmark."""
     return {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": shlex.join(["python", *_program(), *sys.argv[1:]]),
         "versions": versions() | {name: importlib.metadata.version(name) for name in packages},
         "machine": platform.machine(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

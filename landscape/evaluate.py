@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
-import joblib
-import numpy as np
-import torch
-from torch import Tensor
-
-from landscape.store import Store, append, fill, point_key, scene_key
-from smac.envs import make_env
+from landscape.jobs import EPISODES_PER_JOB, POINTS_PER_STACK, Job, Place, Played, Point, keep, play, play_all
+from landscape.store import Store, fill, point_key, scene_key
+from landscape.workers import workers
 from smac.errors import UserError
-from smac.nets import Actor
-from smac.policies import ActorSpec, stack_actor
-from smac.rollout import LockStep, Rollouts, episode_seeds, joined
+from smac.policies import ActorSpec
+from smac.rollout import Rollouts, episode_seeds
 from smac.tasks import Task
 
-Point = Mapping[str, np.ndarray]
 Progress = Callable[[int, int], None]
-
-# Every stack has this many members, padded if need be, so that the shapes of the matrix products, and with
-# them the last bits of the actions, depend neither on the number of workers nor on the number of points.
-POINTS_PER_STACK = 8
-EPISODES_PER_JOB = 4
-
-_local = threading.local()  # per process (and thread): environments are built once and reused
 
 
 @dataclass(frozen=True)
@@ -43,7 +31,8 @@ class Evaluation:
     stochastic: bool = False
     """Sample actions instead of taking the mean."""
     time_limit: float = float("inf")
-    """Seconds that the simulation of one episode may take; a longer one counts as timed out."""
+    """Seconds that the simulation of one episode may take; a longer one counts as timed out. Processes of
+    their own play, even with one worker, and are ended if a step hangs; a `backend` waits for the step."""
     task: str | None = None
     """Task, or environment id, of policies whose files do not say."""
     action_units: Literal["env", "unit"] | None = None
@@ -51,9 +40,10 @@ class Evaluation:
     normaliser: str | None = None
     """Of such policies' observations: the file of a VecNormalize, or `none`."""
     workers: int = 1
-    """Processes; the result does not depend on their number."""
+    """Processes; the result does not depend on their number. With one, this process plays by itself."""
     backend: str | None = None
-    """A registered joblib backend, such as loky (the default), threading, or one of a cluster."""
+    """A registered joblib backend, such as threading, or one of a cluster; default: processes of this
+    machine, which are started again where an environment ends them."""
     store: Path | None = None
     """Directory of episodes: those it holds are not played again, new ones are added."""
     shard: tuple[int, int] | None = None
@@ -76,42 +66,16 @@ class Evaluation:
         return episode_seeds(self.seed, self.episodes)
 
     @property
+    def first(self) -> int:
+        """The number of the first episode, among all that there may ever be of this seed."""
+        return 0
+
+    @property
     def actions(self) -> str:
         return "sampled" if self.stochastic else "mean"
 
 
 DEFAULT = Evaluation()
-
-
-class _Padded:
-    """A full stack of actors of which only the first rows have observations."""
-
-    def __init__(self, actor: Actor) -> None:
-        self.actor = actor
-
-    def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
-        points = len(observations)
-        full = observations.new_zeros(POINTS_PER_STACK, *observations.shape[1:])
-        full[:points] = observations
-        if noise is not None:
-            noise = noise[:1].expand(POINTS_PER_STACK, -1, -1)  # the same noise for every point
-        return self.actor.act(full, noise)[:points]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Some episodes of up to POINTS_PER_STACK points, for one worker."""
-
-    spec: ActorSpec
-    task: Task
-    rows: tuple[int, ...]
-    points: tuple[Point, ...]
-    columns: tuple[int, ...]
-    seeds: tuple[int, ...]
-    stochastic: bool
-    time_limit: float
-    store: Path | None
-    keys: tuple[str, ...]
 
 
 def evaluate(
@@ -133,6 +97,40 @@ def evaluate(
     total = count * evaluation.episodes
     result = Rollouts.empty(count, evaluation.episodes)
     planner = _Planner(spec, task, evaluation, result)
+    store = evaluation.store and evaluation.store.absolute()  # another process may be elsewhere
+    done = 0
+
+    def take(played: Played) -> None:
+        nonlocal done
+        for place, episode in played:
+            fill(result, place.row, place.episode, episode)
+        done += len(played)
+        if progress:
+            progress(done + planner.reused, total)
+
+    def keep_and_take(played: Played) -> None:
+        keep(store, played)
+        take(played)
+
+    jobs = planner.jobs(points)
+    if evaluation.backend is not None:
+        _play_elsewhere(jobs, evaluation, store, take)
+    elif evaluation.workers > 1 or isfinite(evaluation.time_limit):
+        workers(evaluation.workers).run(jobs, keep_and_take)
+    else:
+        for job in jobs:
+            play(job, keep_and_take)
+    if progress and not done:
+        progress(planner.reused, total)
+    return result
+
+
+def _play_elsewhere(
+    jobs: Iterable[Job], evaluation: Evaluation, store: Path | None, take: Callable[[Played], None]
+) -> None:
+    """Play jobs by a backend of joblib, which keeps the episodes itself."""
+    import joblib
+
     try:
         parallel = joblib.Parallel(
             n_jobs=evaluation.workers,
@@ -142,15 +140,14 @@ def evaluate(
         )
     except (ValueError, ImportError) as error:
         raise UserError(f"--backend {evaluation.backend}: {error}") from None
-    done = 0
-    for rows, columns, part in parallel(joblib.delayed(_play)(job) for job in planner.jobs(points)):
-        result.put(rows, columns, part)
-        done += part.returns.size
-        if progress:
-            progress(done + planner.reused, total)
-    if progress and not done:
-        progress(planner.reused, total)
-    return result
+    try:
+        for played in parallel(joblib.delayed(play_all)(job, store) for job in jobs):
+            take(played)
+    except BrokenExecutor as error:
+        raise UserError(
+            f"--backend {evaluation.backend}: a process ended while it played ({error}); without --backend "
+            "it is started again, and the episode at which it ends is named"
+        ) from None
 
 
 class _Planner:
@@ -161,81 +158,50 @@ class _Planner:
         self.seeds = evaluation.seeds
         self.reused = 0
         self.store = Store(evaluation.store) if evaluation.store else None
-        self.scene = scene_key(spec, task, evaluation.stochastic, evaluation.time_limit)
+        if self.store is not None:
+            self.scene = scene_key(spec, task, evaluation.stochastic, evaluation.time_limit)
 
-    def jobs(self, points: Iterable[Point]) -> Iterator[_Job]:
-        """One job per stack of points that lack the same episodes, and block of these episodes."""
-        waiting: dict[tuple[int, ...], list[tuple[int, str, Point]]] = {}
+    def jobs(self, points: Iterable[Point]) -> Iterator[Job]:
+        """One job per stack of points that lack episodes of the same block, the blocks being those of all
+        episodes that there may ever be, from number 0 on."""
+        waiting: dict[int, list[tuple[Point, list[Place]]]] = {}
         for row, point in enumerate(points):
             if not self._ours(row):
                 continue
             key = "" if self.store is None else point_key(self.scene, point)
-            missing = self._take(row, key)
-            if not missing:
-                continue
-            stack = waiting.setdefault(missing, [])
-            stack.append((row, key, point))
-            if len(stack) == POINTS_PER_STACK:
-                yield from self._cut(missing, waiting.pop(missing))
-        for missing, stack in waiting.items():
-            yield from self._cut(missing, stack)
+            for block, places in self._missing(row, key).items():
+                stack = waiting.setdefault(block, [])
+                stack.append((point, places))
+                if len(stack) == POINTS_PER_STACK:
+                    yield self._job(waiting.pop(block))
+        for stack in waiting.values():
+            yield self._job(stack)
 
     def _ours(self, row: int) -> bool:
         share = self.evaluation.shard
         return share is None or row % share[1] == share[0] - 1
 
-    def _take(self, row: int, key: str) -> tuple[int, ...]:
-        """Fill in what the store holds of a point; the columns that are left."""
+    def _missing(self, row: int, key: str) -> dict[int, list[Place]]:
+        """Fill in what the store holds of a point; what is left, by block."""
         known = {} if self.store is None else self.store.of(key)
-        missing = []
-        for column, seed in enumerate(self.seeds):
+        missing: dict[int, list[Place]] = {}
+        for episode, seed in enumerate(self.seeds):
             if seed in known:
-                fill(self.result, row, column, known[seed])
+                fill(self.result, row, episode, known[seed])
                 self.reused += 1
             else:
-                missing.append(column)
-        return tuple(missing)
+                block, column = divmod(self.evaluation.first + episode, EPISODES_PER_JOB)
+                missing.setdefault(block, []).append(Place(0, column, row, episode, seed, key))
+        return missing
 
-    def _cut(self, missing: Sequence[int], stack: list[tuple[int, str, Point]]) -> Iterator[_Job]:
-        rows, keys, points = zip(*stack, strict=True)
-        for first in range(0, len(missing), EPISODES_PER_JOB):
-            columns = tuple(missing[first : first + EPISODES_PER_JOB])
-            yield _Job(
-                self.spec,
-                self.task,
-                rows,
-                points,
-                columns,
-                tuple(self.seeds[column] for column in columns),
-                self.evaluation.stochastic,
-                self.evaluation.time_limit,
-                self.evaluation.store,
-                keys,
-            )
-
-
-def _play(job: _Job) -> tuple[tuple[int, ...], tuple[int, ...], Rollouts]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # one process per core, not one core per matrix
-    try:
-        padding = [job.points[-1]] * (POINTS_PER_STACK - len(job.points))
-        policy = _Padded(stack_actor(job.spec, [*job.points, *padding]))
-        lock_step = _lock_step(job.task)
-        lock_step.time_limit = job.time_limit
-        parts = []
-        for seed in job.seeds:
-            part = lock_step.play(policy, len(job.points), [seed], stochastic=job.stochastic)
-            if job.store is not None:
-                append(job.store, job.keys, seed, part)
-            parts.append(part)
-    finally:
-        torch.set_num_threads(threads)
-    return job.rows, job.columns, joined(parts)
-
-
-def _lock_step(task: Task) -> LockStep:
-    """The environments of this process for a task."""
-    built: dict[str, LockStep] = _local.__dict__.setdefault("lock_steps", {})
-    if task.name not in built:
-        built[task.name] = LockStep(lambda: make_env(task), task.horizon)
-    return built[task.name]
+    def _job(self, stack: list[tuple[Point, list[Place]]]) -> Job:
+        return Job(
+            self.spec,
+            self.task,
+            tuple(point for point, _ in stack),
+            tuple(
+                place._replace(member=member) for member, (_, places) in enumerate(stack) for place in places
+            ),
+            self.evaluation.stochastic,
+            self.evaluation.time_limit,
+        )

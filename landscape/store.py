@@ -3,9 +3,9 @@
 A store is a directory of shards. Every process appends to a shard of its own, one line of JSON per episode,
 written when the episode has ended; a process that is killed loses the episodes in flight and no more. What an
 episode is filed under is a digest of everything that its result depends on: the policy's parameters and
-architecture, how it acts, the environment with its wrappers and versions, and `EVALUATOR`, the version of
-what plays it (`point_key`), and the episode's seed. So studies can share a store, more episodes can be added
-later, and stores of several machines are merged by putting their lines together.
+architecture, how it acts, the environment with its wrappers, versions and the files that define it, and
+`EVALUATOR`, the version of what plays it (`point_key`), and the episode's seed. So studies can share a store,
+more episodes can be added later, and stores of several machines are merged by putting their lines together.
 
 An episode that is not in a store was not played: no value stands for "missing".
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import threading
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from smac.envs.sources import sources
 from smac.errors import UserError
 from smac.files import write_text
 from smac.policies import ActorSpec
@@ -31,7 +33,9 @@ from smac.provenance import versions
 from smac.rollout import Rollouts, Status
 from smac.tasks import Task
 
-EVALUATOR = 1  # to be raised by every change that makes an episode end otherwise
+log = logging.getLogger(__name__)
+
+EVALUATOR = 2  # to be raised by every change that makes an episode end otherwise
 SIMULATORS = ("gymnasium", "gymnasium-robotics", "mujoco")
 SUFFIX = ".jsonl"
 
@@ -54,6 +58,8 @@ class Merged:
     points: int
     episodes: int
     duplicates: int
+    damaged: int
+    """Lines that were no episodes and were left out."""
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
@@ -76,6 +82,7 @@ def scene_key(spec: ActorSpec, task: Task, stochastic: bool, time_limit: float) 
             "action_scale": task.action_scale,
             "reward": task.reward,
             "subtasks": task.subtasks,
+            "sources": sources(task),
         },
         "simulators": {name: installed[name] for name in SIMULATORS},
     }
@@ -93,17 +100,28 @@ def point_key(scene: bytes, params: Mapping[str, np.ndarray]) -> str:
 
 
 class Store:
-    """The episodes of a directory as they were when it was read. `append` is for any process at any time."""
+    """The episodes of a directory as they were when it was read. `append` is for any process at any time.
 
-    def __init__(self, directory: Path) -> None:
+    A damaged line is a UserError; with `repair` it is left out and counted.
+    """
+
+    def __init__(self, directory: Path, repair: bool = False) -> None:
         self.directory = directory
         self.episodes: dict[str, dict[int, Episode]] = {}
-        self.duplicates = 0
+        self.duplicates = self.damaged = 0
         if directory.exists() and not directory.is_dir():
             raise UserError(f"{directory}: is a file; a store of episodes is a directory")
         for shard in sorted(directory.glob(f"*{SUFFIX}")):
-            for point, seed, episode in _lines(shard):
-                self._add(point, seed, episode, shard)
+            for line in _lines(shard):
+                if isinstance(line, tuple):
+                    self._add(*line, shard)
+                elif repair:
+                    self.damaged += 1
+                else:
+                    raise UserError(
+                        f"{shard}, {line}; `landscape merge {directory} --out NEW --repair` makes a store "
+                        "without such lines, whose episodes are then played again"
+                    )
 
     def _add(self, point: str, seed: int, episode: Episode, shard: Path) -> None:
         known = self.episodes.setdefault(point, {})
@@ -127,16 +145,30 @@ class Store:
 _local = threading.local()  # every thread of every process has its own shard
 
 
-def append(directory: Path, points: Sequence[str], seed: int, played: Rollouts) -> None:
-    """Add one episode of each of some policies; `played` is [points, 1]. All lines are written at once."""
-    shards: dict[tuple[Path, int], int] = _local.__dict__.setdefault("shards", {})
+def append(directory: Path, episodes: Sequence[tuple[str, int, Episode]]) -> None:
+    """Add episodes, each with its policy's key and its seed. All lines are written at once."""
+    data = "".join(_line(*each) for each in episodes).encode()
+    directory.mkdir(parents=True, exist_ok=True)
+    file = os.open(_shard(directory), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    before = os.fstat(file).st_size
+    try:
+        _write(file, data)
+    except OSError as error:
+        os.ftruncate(file, before)  # half a line would spoil the one after it
+        raise OSError(error.errno, error.strerror, str(directory)) from None
+    finally:
+        os.close(file)
+
+
+def _shard(directory: Path) -> Path:
+    """The file of this thread in a store; it is there unless nothing was written yet."""
+    shards: dict[tuple[Path, int], Path] = _local.__dict__.setdefault("shards", {})
     owner = (directory, os.getpid())  # a forked process must not write into its parent's shard
     if owner not in shards:
-        directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"{secrets.token_hex(8)}{SUFFIX}"
-        shards[owner] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    lines = [_line(point, seed, episode_of(played, row, 0)) for row, point in enumerate(points)]
-    _write(shards[owner], "".join(lines).encode())
+        shards[owner] = directory / f"{secrets.token_hex(8)}{SUFFIX}"
+    elif not shards[owner].exists():
+        log.warning("%s: episodes were deleted while more were played, which are kept", directory)
+    return shards[owner]
 
 
 def _write(file: int, data: bytes) -> None:
@@ -169,22 +201,26 @@ def _line(point: str, seed: int, episode: Episode) -> str:
     return json.dumps([point, seed, *episode], separators=(",", ":")) + "\n"
 
 
-def _lines(shard: Path) -> Iterator[tuple[str, int, Episode]]:
-    """The episodes of a shard; a last line that a killed process did not finish is left out."""
+def _lines(shard: Path) -> Iterator[tuple[str, int, Episode] | str]:
+    """The episodes of a shard; of a damaged line, which one it is and what is wrong with it.
+
+    A last line that a killed process did not finish is left out.
+    """
     try:
-        text = shard.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        data = shard.read_bytes()
+    except OSError as error:
         raise UserError(f"{shard}: not a readable shard of episodes ({error})") from None
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        if not line.endswith("\n"):
+    for number, line in enumerate(data.splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
             return
         try:
             point, seed, *rest = json.loads(line)
             episode = Episode(*rest)
             _check(point, seed, episode)
-        except (ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{shard}, line {number}: not an episode ({error})") from None
-        yield point, seed, episode
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            yield f"line {number}: not an episode ({error})"
+        else:
+            yield point, seed, episode
 
 
 def _check(point: Any, seed: Any, episode: Episode) -> None:
@@ -195,10 +231,11 @@ def _check(point: Any, seed: Any, episode: Episode) -> None:
         raise ValueError(f"a return of {episode.value} does not go with the status {episode.status}")
 
 
-def merge(stores: Sequence[Path], into: Path) -> Merged:
+def merge(stores: Sequence[Path], into: Path, repair: bool = False) -> Merged:
     """Put the episodes of several stores into the new directory `into`; the stores are left as they are.
 
-    Two stores may hold the same episode; if they disagree about it, a UserError names it.
+    Two stores may hold the same episode; if they disagree about it, a UserError names it. Damaged lines are
+    refused, or with `repair` left out.
     """
     if into.exists() and any(into.iterdir() if into.is_dir() else [into]):
         raise UserError(f"{into}: already exists and is not empty; choose another --out")
@@ -206,8 +243,9 @@ def merge(stores: Sequence[Path], into: Path) -> Merged:
     for directory in stores:
         if not directory.is_dir() or not any(directory.glob(f"*{SUFFIX}")):
             raise UserError(f"{directory}: not a store of episodes (no *{SUFFIX} in it)")
-        read = Store(directory)
+        read = Store(directory, repair)
         merged.duplicates += read.duplicates
+        merged.damaged += read.damaged
         for point, episodes in read.episodes.items():
             for seed, episode in episodes.items():
                 merged._add(point, seed, episode, directory)
@@ -217,4 +255,4 @@ def merge(stores: Sequence[Path], into: Path) -> Merged:
         for seed in sorted(merged.episodes[point])
     ]
     write_text(into / f"merged{SUFFIX}", "".join(lines))
-    return Merged(len(stores), len(merged.episodes), merged.size, merged.duplicates)
+    return Merged(len(stores), len(merged.episodes), merged.size, merged.duplicates, merged.damaged)

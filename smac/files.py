@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     try:
         write(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which
     finally:
         temporary.unlink(missing_ok=True)
     return path
@@ -79,5 +84,10 @@ def _counts(path: Path) -> bool:
 
 
 def default_directory(*words: str) -> Path:
-    """runs/<words>-<time>: where a result goes if no place is named."""
-    return Path("runs") / "-".join([*words, datetime.now().strftime("%Y%m%d-%H%M%S")])
+    """runs/<words>-<time>: where a result goes if no place is named; with a number if it is taken.
+
+    It is when two commands begin in one second, or the clock has been set back.
+    """
+    path = Path("runs") / "-".join([*words, datetime.now().strftime("%Y%m%d-%H%M%S")])
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(p for p in chain([path], numbered) if not p.exists())

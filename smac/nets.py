@@ -271,7 +271,11 @@ class DeterministicActor(nn.Module):
         )
 
     def forward(self, observations: Tensor) -> Tensor:
-        return torch.tanh(self.net(observations))
+        return self.squash(self.net(observations))
+
+    def squash(self, mean: Tensor) -> Tensor:
+        """The action of what the network computes."""
+        return torch.tanh(mean)
 
     def act(self, observations: Tensor, noise: Tensor | None = None) -> Tensor:
         """The same action with and without noise: a deterministic policy has none of its own."""

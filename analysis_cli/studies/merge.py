@@ -22,15 +22,18 @@ class Merge:
     """Stores of episodes, or directories of studies, whose `episodes` are meant."""
     out: Path
     """Directory of the new store, to be named with --store."""
+    repair: bool = False
+    """Leave out damaged lines instead of refusing their stores; what they were is then played again."""
 
     def run(self) -> None:
         if not self.stores:
             raise UserError("name at least one store of episodes to merge")
-        merged = merge([store_of(path) for path in self.stores], self.out)
+        merged = merge([store_of(path) for path in self.stores], self.out, self.repair)
         twice = f"; {merged.duplicates} were there more than once" if merged.duplicates else ""
+        damaged = f"; {merged.damaged} damaged lines were left out" if merged.damaged else ""
         console.print(
             f"{merged.episodes} episodes of {merged.points} policies from {merged.stores} stores are in "
-            f"{self.out}{twice}",
+            f"{self.out}{twice}{damaged}",
             markup=False,
         )
 

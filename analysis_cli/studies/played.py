@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_cli.console import console, wrote
 from figures.draw import draw
@@ -38,7 +38,8 @@ class Played:
     seed: int = 0
     """Seed of the episodes and of the bootstrap."""
     time_limit: float = float("inf")
-    """Seconds that simulating one episode may take; a longer one is recorded as timed out."""
+    """Seconds that simulating one episode may take; a longer one is recorded as timed out. A step that hangs
+    is ended, except with --backend."""
     task: str | None = None
     """Task, or id of an environment, of policies whose files do not say: those of other libraries."""
     action_units: Literal["env", "unit"] | None = None
@@ -49,7 +50,8 @@ class Played:
     workers: int = 1
     """Processes; the result does not depend on their number."""
     backend: str | None = None
-    """A joblib backend by name: loky (the default), threading, or one that is registered for a cluster."""
+    """A joblib backend by name, such as threading, or one that is registered for a cluster; default:
+    processes of this machine, which are started again where an environment ends them."""
     store: Path | None = None
     """Directory of episodes to reuse and to add to; default: `episodes` in --out."""
     shard: str | None = None
@@ -143,16 +145,20 @@ def finish(result: Study, out: Path, command: str, *further: Path) -> None:
 def end(out: Path, files: Sequence[Path], inside: Sequence[Path] = ()) -> None:
     """Note that a study has ended with these files, and say so; those `inside` are its parts'."""
     names = [str(path.relative_to(out)) for path in (*files, *inside)]
-    write_json(out / REQUEST, read_json(out / REQUEST) | {FILES: names})
+    write_json(out / REQUEST, _request(out) | {FILES: names})
     for path in files:
         wrote(path)
 
 
 def has_ended(out: Path, result: str = "result.json") -> bool:
     """Whether a study has all its files; of an older version, which did not list them, its result."""
-    begun = read_json(out / REQUEST) if (out / REQUEST).exists() else {}
-    names = begun.get(FILES, [result])
+    names = _request(out).get(FILES, [result])
     return names is not None and all((out / name).exists() for name in names)
+
+
+def _request(out: Path) -> dict[str, Any]:
+    """`study.json`; empty where it was removed, or an older version wrote none."""
+    return read_json(out / REQUEST) if (out / REQUEST).exists() else {}
 
 
 def _check_same(out: Path, asked: dict[str, str]) -> None:

@@ -23,6 +23,10 @@ class Later(Evaluation):
     skip: int = 0
 
     @property
+    def first(self) -> int:
+        return self.skip
+
+    @property
     def seeds(self) -> list[int]:
         return episode_seeds(self.seed, self.skip + self.episodes)[self.skip :]
 

@@ -1,4 +1,7 @@
-"""Whether a simulator lost its state: MuJoCo then resets it silently and goes on with finite numbers."""
+"""What MuJoCo does not tell by itself: that it lost its state, and what it takes in memory.
+
+It resets a state that it lost silently, and goes on with finite numbers.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,18 @@ _INNER = ("ant_env", "point_env", "robot_env")  # where the mazes and the kitche
 
 def diverged(env: gymnasium.Env) -> bool:
     """True if the simulation became unstable since the last reset; False where no MuJoCo is inside."""
-    base = env.unwrapped
-    inner = next((getattr(base, name).unwrapped for name in _INNER if hasattr(base, name)), base)
-    warning = getattr(getattr(inner, "data", None), "warning", None)
+    warning = getattr(getattr(_simulator(env), "data", None), "warning", None)
     return warning is not None and bool(warning.number[_BAD].any())
+
+
+def bytes_of(env: gymnasium.Env) -> int:
+    """What the model and the data of its MuJoCo take; 0 where none is inside."""
+    inner = _simulator(env)
+    model, data = getattr(inner, "model", None), getattr(inner, "data", None)
+    sizes = (getattr(model, "nbuffer", 0), getattr(data, "nbuffer", 0), getattr(data, "narena", 0))
+    return sum(map(int, sizes))
+
+
+def _simulator(env: gymnasium.Env) -> gymnasium.Env:
+    base = env.unwrapped
+    return next((getattr(base, name).unwrapped for name in _INNER if hasattr(base, name)), base)

@@ -23,7 +23,7 @@ No file is executed, and none is read by halves: every tensor of an actor is use
 | `python` | modules and functions that a user names |
 """
 
-from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind, stack_actor
+from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind, flat, mean_actions, stack_actor
 from smac.policies.checkpoints import PolicyCheckpoint, of_one_kind, without_noise
 from smac.policies.files import load_policy, save_policy
 from smac.policies.modules import policy_of_module
@@ -34,7 +34,9 @@ __all__ = [
     "ActorSpec",
     "Kind",
     "PolicyCheckpoint",
+    "flat",
     "load_policy",
+    "mean_actions",
     "of_one_kind",
     "policy_of_module",
     "save_policy",

@@ -11,7 +11,7 @@ import numpy as np
 from smac.agents import method_label
 from smac.checkpoint import Description
 from smac.errors import UserError
-from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec
+from smac.policies.actors import ActorSpec, mean_actions
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ def without_noise(policy: PolicyCheckpoint) -> PolicyCheckpoint:
     """The policy of its mean actions: a tanh-Gaussian actor loses its rows of log_std, no more."""
     if policy.spec.kind != "tanh_gaussian":
         return policy
-    means = {name: policy.params[name][: policy.spec.action_dim].copy() for name in (HEAD_WEIGHT, HEAD_BIAS)}
+    spec, (params,) = mean_actions(policy.spec, [policy.params])
     return replace(
         policy,
-        spec=replace(policy.spec, kind="deterministic"),
-        params=policy.params | means,
+        spec=spec,
+        params=dict(params),
         converted="tanh-Gaussian to deterministic: the rows of log_std are left out, the mean action is kept",
     )
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from joblib.externals.loky import get_reusable_executor
 from torch import nn
 
 from landscape.evaluate import Evaluation
@@ -48,7 +47,6 @@ def own(tmp_path, monkeypatch):
     (tmp_path / "own_policies.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    get_reusable_executor().shutdown(wait=True)  # workers have the path of the time they were started
 
 
 class Residual(nn.Module):

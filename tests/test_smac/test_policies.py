@@ -1,6 +1,7 @@
 """Both kinds of actors as parameter mappings, and the line from a tanh-Gaussian to a deterministic one."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,15 @@ from smac.agents.convert import convert
 from smac.checkpoint import save_checkpoint
 from smac.errors import UserError
 from smac.nets import DeterministicActor, TanhGaussianActor
-from smac.policies import load_policy, of_one_kind, stack_actor, without_noise
+from smac.policies import (
+    ActorSpec,
+    flat,
+    load_policy,
+    mean_actions,
+    of_one_kind,
+    stack_actor,
+    without_noise,
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +91,36 @@ def test_the_line_between_the_kinds_begins_and_ends_at_the_checkpoints(paths, st
 def test_sampled_actions_of_a_deterministic_actor_are_refused(paths, start, end):
     with pytest.raises(UserError, match=r"online TD3 is deterministic and has no noise.*--stochastic"):
         interpolate(paths[start], paths[end], points=3, evaluation=Evaluation(episodes=2, stochastic=True))
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "deterministic"},
+        {"kind": "deterministic", "hidden": (8,), "activation": "relu"},
+        {"kind": "clipped", "bounds": ((-0.5, 0.5),) * 5},
+        {"kind": "deterministic", "mean_bound": 0.3, "rescale": ((0.5, 0.1), (2.0, -0.2))},
+        {"kind": "tanh_gaussian"},
+    ],
+)
+def test_a_flat_actor_acts_as_its_stack_in_every_bit(layer_norm, options):
+    options = {"hidden": (16, 8), "activation": "silu"} | options
+    spec = ActorSpec(5, 2, layer_norm=layer_norm, **options)
+    means, _ = mean_actions(spec, [])
+    shapes = shapes_of(means, layer_norm)
+    rng = np.random.default_rng(0)
+    points = [{n: rng.normal(size=s).astype(np.float32) for n, s in shapes.items()} for _ in range(8)]
+    actor = stack_actor(means, points)
+    for rows in (1, 4):
+        observations = torch.from_numpy(rng.normal(size=(8, rows, 5)).astype(np.float32))
+        assert torch.equal(flat(actor, means).act(observations), actor.act(observations))
+
+
+def shapes_of(spec, layer_norm):
+    widths, shapes = [spec.observation_dim, *spec.hidden], {}
+    for i, (a, b) in enumerate(pairwise(widths)):
+        shapes |= {f"net.hidden.{i}.weight": (b, a), f"net.hidden.{i}.bias": (b,)}
+        if layer_norm:
+            shapes |= {f"net.norms.{i}.weight": (b,), f"net.norms.{i}.bias": (b,)}
+    return shapes | {"net.head.weight": (spec.action_dim, widths[-1]), "net.head.bias": (spec.action_dim,)}
