@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,16 @@ from landscape.geometry import check_same_layout
 from landscape.statistics.path import check_options
 from smac.agents import method_label
 from smac.checkpoint import Description
-from smac.envs import reports_success, tells_success
+from smac.envs import notice_of, reports_success, tells_success
 from smac.errors import UserError
 from smac.files import write_atomically, write_json
 from smac.policies import PolicyCheckpoint, load_policy, of_one_kind
 from smac.provenance import versions
 from smac.rollout import Rollouts, Status
-from smac.tasks import Task
+from smac.tasks import Task, get_task
 
 FORMAT = 2
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,15 @@ def load_policies(
                 f"{policy.spec}"
             )
         check_same_layout(first.params, policy.params, str(first.path), str(policy.path))
+    _tell_repetition(get_task(first.description.task))
     return policies
+
+
+@cache
+def _tell_repetition(task: Task) -> None:
+    """Say once if episodes of the task cannot be paired, as every comparison of points supposes."""
+    if notice := notice_of(task):
+        log.warning(notice)
 
 
 def labels(policies: Sequence[PolicyCheckpoint]) -> list[str]:
@@ -179,6 +190,7 @@ def describe_evaluation(task: Task, evaluation: Evaluation) -> dict[str, Any]:
         "episodes": evaluation.episodes,
         "actions": evaluation.actions,
         "seed": evaluation.seed,
+        "repetition": notice_of(task),
         "versions": versions(),
     }
 

@@ -49,6 +49,8 @@ def load_policy(
         return load_foreign(path, task, action_units, normaliser)
     checkpoint = load_checkpoint(path)
     about = checkpoint.description
+    if task is not None and task != about.task:
+        raise UserError(f"{path}: was trained for {about.task}, not for {task}; leave --task out")
     params = {
         name.removeprefix(ACTOR): _checked(path, name, tensor)
         for name, tensor in checkpoint.tensors.items()

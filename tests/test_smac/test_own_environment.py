@@ -200,10 +200,14 @@ def test_every_command_in_this_process(package, tmp_path, capsys, caplog):
     assert run(landscape_command, line, a, "--to", a, "--out", tmp_path / "line") == 2  # the same policy
     other = tmp_path / "other"
     assert run(smac_command, f"train --env Slide-v0@env.fault=seeds {SIZES} --seed 1 --out", other) == 0
-    assert (
-        run(landscape_command, line, a, "--to", other / "seed-1/online.safetensors", "--out", tmp_path / "l")
-        == 0
-    )
+    ends = a, "--to", other / "seed-1/online.safetensors"
+    assert run(landscape_command, line, *ends, "--out", tmp_path / "l") == 0
+    assert any(record.name.startswith("landscape") for record in caplog.records)
+    assert "same episode" in json.loads((tmp_path / "l/result.json").read_text())["repetition"]
+    capsys.readouterr()
+    assert run(landscape_command, line, *ends, "--task", "Hopper-v5", "--out", tmp_path / "m") == 2
+    assert "not for Hopper-v5; leave --task out" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.slow
