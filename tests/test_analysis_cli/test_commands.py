@@ -275,6 +275,34 @@ def test_numbers_that_make_no_sense(root, refused):
     assert "wander is a probability" in refused(smac, "data collect --task pointmaze-umaze --wander 2")
 
 
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ("interpolate --extrapolate nan", "extrapolate must be a finite number >= 0"),
+        ("interpolate --extrapolate -1", "extrapolate must be a finite number >= 0"),
+        ("interpolate --margin inf", "--margin must be a finite"),
+        ("interpolate --margin -1", "--margin must be a finite"),
+        ("interpolate --confidence 1", "confidence must lie between 0 and 1"),
+        ("interpolate --confidence nan", "confidence must lie between 0 and 1"),
+        ("interpolate --time-limit nan", "--time-limit must be"),
+        ("interpolate --time-limit 0", "--time-limit must be"),
+        ("interpolate --workers 0", "--workers must be at least 1"),
+        ("interpolate --seed -1", "--seed must be at least 0"),
+        ("interpolate --shard 3/2", "--shard must be K/N"),
+        ("interpolate --adaptive --first-episodes 0", "first"),
+        ("interpolate --adaptive --first-episodes 20 --most-episodes 10", "most"),
+        ("interpolate --fields q --probe-data none/such-v0", "none/such-v0"),
+        ("curve --bends 0", "--bends must be 1"),
+        ("curve --confidence 2", "confidence must lie between 0 and 1"),
+        ("align --points 2", "--points must be at least 3"),
+        ("align --margin nan", "--margin must be a finite"),
+    ],
+)
+def test_landscapes_refuse_numbers_out_of_range_before_they_play(root, refused, options, word):
+    seeds = [root / f"online/seed-0/{moment}.safetensors" for moment in ("offline", "online")]
+    assert word in refused(landscape, options, "--from", seeds[0], "--to", seeds[1])
+
+
 def test_a_dataset_that_is_not_there_or_of_another_task(root, refused):
     data = ("--data-root", root / "data")
     message = refused(smac, "pretrain --task pointmaze-medium --algorithm smac", *data)
