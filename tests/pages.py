@@ -1,6 +1,7 @@
 """Pages of the documentation, run as they stand: their `python` and `sh` blocks, in order, in one folder.
 
-Blocks in other languages are shown and not run; `console` is for commands that take too long or need more.
+Python that begins with `# name.py` is that module, which later blocks may import. Blocks in other languages are
+shown and not run; `console` is for commands that take too long or need more.
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 import support
 
 from analysis_cli import landscape, smac
@@ -30,9 +32,13 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 def run_page(page: Path, folder: Path, names: dict[str, Any] | None = None) -> dict[str, Any]:
     """Run a page in a folder; the names that its Python code leaves, `names` among them."""
     names = {} if names is None else names
-    with chdir(folder):
+    with chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
         for language, block in blocks(page):
-            if language == "python":
+            module = re.match(r"# (\w+\.py)\n", block)
+            if module:
+                Path(module[1]).write_text(block)
+            elif language == "python":
                 exec(compile(block, page.name, "exec"), names)  # the page is ours
             elif language == "sh":
                 run_shell(block)
