@@ -11,12 +11,14 @@ PAGE = Path(__file__).parent / "tasks.md"
 TEXT = """\
 # Tasks and conventions
 
-A task is an environment with a stated reward, a horizon, and two reference returns. A name determines it: `smac tasks show NAME`
-explains one to its last default, and [`results/tasks.md`](../results/tasks.md) has what random and best policies reach, measured. The id of any other
-environment of gymnasium, such as `Pendulum-v1`, is a task too, with the environment's own reward.
+A task is an environment with a stated reward, a horizon, and two reference returns. A name determines it:
+`smac tasks show NAME` explains one to its last default, and [`results/tasks.md`](../results/tasks.md) has
+what random and best policies reach, measured. The id of any other environment of gymnasium, such as
+`Pendulum-v1`, is a task too, with the environment's own reward.
 
-*Return* is the undiscounted sum of the task's own rewards; *score* is (return - random) / (expert - random), for Kitchen the share of
-the sub-tasks solved; the *margin* of verdicts is 5 % of expert - random unless stated. Actions lie in [-1, 1] for every task.
+*Return* is the undiscounted sum of the task's own rewards; *score* is (return - random) / (expert - random),
+for Kitchen the share of the sub-tasks solved; the *margin* of verdicts is 5 % of expert - random unless
+stated. Actions lie in [-1, 1] for every task.
 
 <!-- The tables are written by docs/make_tasks.py. -->
 
@@ -30,8 +32,8 @@ the sub-tasks solved; the *margin* of verdicts is 5 % of expert - random unless 
 
 ## Options
 
-They follow an @, separated by commas, as in `kitchen-complete@reward=solved` or `Pendulum-v1@horizon=100,random=-1200,expert=-150`, and every
-result carries them.
+They follow an @, separated by commas, as in `kitchen-complete@reward=solved` or
+`Pendulum-v1@horizon=100,random=-1200,expert=-150`, and every result carries them.
 
 | option | meaning |
 | --- | --- |

@@ -1,7 +1,7 @@
 """Pages of the documentation, run as they stand: their `python` and `sh` blocks, in order, in one folder.
 
-Python that begins with `# name.py` is that module, which later blocks may import. Blocks in other languages are
-shown and not run; `console` is for commands that take too long or need more.
+Python that begins with `# name.py` is that module, which later blocks may import. Blocks in other languages
+are shown and not run; `console` is for commands that take too long or need more.
 """
 
 import os
