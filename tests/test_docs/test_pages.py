@@ -1,6 +1,7 @@
 """The pages of the documentation run as they stand, in an empty folder."""
 
 import sys
+from pathlib import Path
 
 import gymnasium
 import pytest
@@ -30,6 +31,12 @@ def test_checkpoints(tmp_path):
     line = run_page(DOCS / "tutorials/checkpoints.md", tmp_path)["line"]
     assert line.returns.shape == (3, 3)
     assert (tmp_path / "corl/result.json").exists()
+
+
+def test_every_tutorial_has_a_test():
+    tests = "".join(file.read_text() for file in Path(__file__).parents[1].rglob("test_*.py"))
+    for page in (DOCS / "tutorials").iterdir():
+        assert page.name in tests, f"no test runs {page.name}"
 
 
 @pytest.mark.slow
