@@ -5,7 +5,7 @@ python docs/make_tasks.py
 
 from pathlib import Path
 
-from smac.tasks import REWARDS, Task, get_task, task_names
+from smac.tasks import REWARDS, Task, get_task, is_own, task_names
 
 PAGE = Path(__file__).parent / "tasks.md"
 TEXT = """\
@@ -50,7 +50,7 @@ A change of environment, reward or horizon removes references that were measured
 
 def page() -> str:
     """The whole page."""
-    tasks = [get_task(name) for name in task_names()]
+    tasks = [task for task in map(get_task, task_names()) if is_own(task)]
     head = ("task", "environment", "horizon", "reward", "success", "random, expert return", "dataset")
     rewards = [(f"`{name}`", of.reward, of.ends) for name, of in REWARDS.items()]
     return TEXT.format(
