@@ -3,6 +3,7 @@
 python docs/make_tasks.py
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from smac.tasks import REWARDS, Task, get_task, is_own, task_names
@@ -82,7 +83,7 @@ def own_options(tasks: list[Task]) -> dict[str, str]:
     return {option: f"of {', '.join(names)}" for option, names in found.items()}
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -57,7 +57,11 @@ def picture() -> Figure:
         fig = Figure(figsize=(8.8, 3.9), layout="constrained")
         panels = fig.subplots(1, 3)
         for ax, (path, returns, result) in zip(panels, paths, strict=True):
-            panel(ax, path, analyse_path(returns, result.arrays["alphas"], margin=result.margin))
+            panel(
+                ax,
+                path,
+                analyse_path(returns, result.arrays["alphas"], margin=result.result["margin"]["delta"]),
+            )
         panels[0].set_ylabel("return per episode")
         shown = panels[0].get_legend_handles_labels()
         fig.legend(*shown, loc="outside upper center", ncols=3, frameon=False)
