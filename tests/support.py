@@ -1,6 +1,7 @@
 """Small real things that several tests build on."""
 
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 
 import torch
@@ -48,7 +49,12 @@ def assert_same_tensors(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) 
 
 def run(program: ModuleType, line: str, *paths: object) -> int:
     """The exit status of a command line, in this process."""
-    sys.argv = [program.__name__.split(".")[-1], *line.split(), *map(str, paths)]
+    return run_words(program, [*line.split(), *map(str, paths)])
+
+
+def run_words(program: ModuleType, words: Sequence[str]) -> int:
+    """The exit status of a command, in this process."""
+    sys.argv = [program.__name__.split(".")[-1], *words]
     try:
         program.main()
     except SystemExit as end:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pages import DOCS, run_page
 from support import run as run_command
 
 import smac
 from analysis_cli import smac as program
 from smac.training.run import read_metrics
 
-PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 EVERY = {"eval_every": 10, "eval_episodes": 2, "log_every": 10}
 SMALL = {"steps": 20, "hidden": (8, 8), "batch_size": 8} | EVERY
 
@@ -34,9 +34,7 @@ def trained(dataset, tmp_path_factory) -> smac.TrainingRun:
 
 
 def test_the_page_runs_as_it_stands(dataset, tmp_path, capsys):
-    names = {"dataset": str(dataset), "folder": tmp_path}
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
-        exec(block, names)  # the page is ours
+    names = run_page(DOCS / "api.md", tmp_path, {"dataset": str(dataset), "folder": tmp_path})
     assert "did you mean steps?" in capsys.readouterr().out
     tuned = names["tuned"]
     assert tuned.seeds == (0, 1)
