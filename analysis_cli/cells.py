@@ -10,9 +10,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TypeVar
 
-import tyro
-
-from analysis_cli.program import parser_config
+from analysis_cli.everywhere import split_shared
+from analysis_cli.reading import read
 from analysis_cli.train import Finetune, Pretrain
 from smac.agents import ONLINE, default_config
 from smac.agents.base import AgentConfig
@@ -46,9 +45,7 @@ def _parse(verb: str, kind: type[T], words: Sequence[str], default: T) -> T:
     told = io.StringIO()
     try:
         with redirect_stdout(told), redirect_stderr(told):
-            return tyro.cli(
-                kind, args=list(words), prog=f"smac {verb}", default=default, config=parser_config()
-            )
+            return read(kind, split_shared(words, json=False, dry_run=False)[1], f"smac {verb}", default)
     except SystemExit:
         raise UserError(f"--{verb}, or --only: {_heart(told.getvalue())}") from None
 

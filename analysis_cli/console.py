@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -18,7 +21,8 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
+    Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -26,15 +30,17 @@ from rich.progress import (
 from smac.errors import UserError
 
 console = Console(soft_wrap=True, highlight=False, emoji=False)
+LINE_EVERY = 60.0  # seconds between two plain lines where there is no terminal for a bar
 errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 class Terminated(BaseException):
-    """SIGTERM came: what is open is closed, and what runs beside is ended, as after an interrupt."""
+    """SIGTERM came: what is open is closed, and child processes are ended, as after an interrupt."""
 
 
 def call(program: str, command: Callable[[], None]) -> None:
     """Run a command; a mistake of the user's, or a full disk, becomes one line and exit status 2."""
+    speak(quiet=False, json=False)
     try:
         with _heeding_sigterm():
             command()
@@ -95,12 +101,63 @@ def as_typed(words: Sequence[str]) -> Iterator[None]:
         _typed.reset(token)
 
 
-def progress_columns() -> tuple[ProgressColumn, ...]:
-    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+def speak(*, quiet: bool, json: bool) -> None:
+    """What the console says from now on: all, errors only (`--quiet`), or one line of JSON (`--json`)."""
+    global _as_json
+    _as_json = json
+    console.quiet = quiet or json
+
+
+_as_json = False
+
+
+def tell(numbers: Mapping[str, Any]) -> None:
+    """One line of JSON on stdout if `--json` was given; what is not finite is null."""
+    if _as_json:
+        sys.stdout.write(json.dumps(_finite(numbers), allow_nan=False, default=str) + "\n")
+        sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Bars(Progress):
+    """Progress bars with the time that is left; without a terminal one plain line per minute instead."""
+
+    def __init__(self, *, transient: bool = False) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        super().__init__(*columns, console=console, transient=transient)
+        self._said = time.monotonic()
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        if not self.console.is_terminal and time.monotonic() - self._said >= LINE_EVERY:
+            self._said = time.monotonic()
+            if not self.console.quiet:
+                errors.print(plain_line(self._tasks[task_id]), markup=False)
+
+
+def plain_line(task: Task) -> str:
+    """A bar in words: `episodes: 40 of 200, about 12 min left`."""
+    total = "" if task.total is None else f" of {task.total:.0f}"
+    left = "" if task.time_remaining is None else f", about {duration(task.time_remaining)} left"
+    return f"{task.description}: {task.completed:.0f}{total}{left}"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def progress_bar() -> Progress:
-    return Progress(*progress_columns(), console=console, transient=True)
+    return Bars(transient=True)
 
 
 @contextmanager

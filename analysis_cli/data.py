@@ -1,15 +1,16 @@
 """`smac data ...`: collect, import, list and describe datasets, and take subsets of them."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 from tyro.conf import subcommand
 
-from analysis_cli.console import progress, wrote
+from analysis_cli.console import console, progress, wrote
+from analysis_cli.dry import Planned
 from analysis_cli.render import RenderData, check_figure, draw
 from smac.collect.collecting import (
     check_counts,
@@ -36,8 +37,6 @@ from smac.errors import UserError
 from smac.files import write_json
 from smac.tasks import Task, get_task
 
-console = Console()
-
 
 @dataclass(frozen=True)
 class Collect:
@@ -47,6 +46,11 @@ class Collect:
     continues with what was finished.
     """
 
+    examples: ClassVar = (
+        "smac data collect --task pointmaze-umaze --episodes 500 --workers 8",
+        "smac data collect --task Hopper-v5 --policy td3.zip --dataset me/hopper-v0 --episodes 200",
+    )
+    often: ClassVar = ("dataset", "policy", "episodes", "noise", "success_rate", "seed", "workers", "out")
     task: str
     """Name of a task, such as pointmaze-umaze, kitchen-mixed, or antmaze-umaze@torque=30."""
     dataset: str | None = None
@@ -91,16 +95,7 @@ class Collect:
         dataset_id = task.data(self.dataset)
         check_new_dataset(dataset_id, self.out)
         check_counts(self.episodes, self.seed, self.workers)
-        made_by = recipe(
-            task,
-            policy=self.policy,
-            action_units=self.action_units,
-            normaliser=self.normaliser,
-            noise=self.noise,
-            wander=self.wander,
-            stochastic=self.stochastic,
-            any_cells=self.any_cells,
-        )
+        made_by = self._recipe(task)
         parts = self._parts(made_by, task)
         aimed: dict[str, Any] = {}
         if self.success_rate is not None:
@@ -119,6 +114,30 @@ class Collect:
             )
         _write(episodes, task, dataset_id, self.out, self._provenance(made_by, parts) | aimed)
         forget(keep)
+
+    def planned(self) -> Planned:
+        task = get_task(self.task)
+        check_new_dataset(task.data(self.dataset), self.out)
+        check_counts(self.episodes, self.seed, self.workers)
+        parts = self._parts(self._recipe(task), task)
+        started = time.perf_counter()
+        collect_parts(task, parts, episodes=2, seed=self.seed, workers=1)
+        seconds = (time.perf_counter() - started) / 2 * self.episodes / self.workers
+        amounts = {"episodes": self.episodes, "environment steps, at most": self.episodes * task.horizon}
+        search = "" if self.success_rate is None else ", after a search for --success-rate, not counted"
+        return Planned(f"{task.name}{search}", amounts, seconds)
+
+    def _recipe(self, task: Task) -> Recipe:
+        return recipe(
+            task,
+            policy=self.policy,
+            action_units=self.action_units,
+            normaliser=self.normaliser,
+            noise=self.noise,
+            wander=self.wander,
+            stochastic=self.stochastic,
+            any_cells=self.any_cells,
+        )
 
     def _parts(self, made_by: Recipe, task: Task) -> tuple[Part, ...]:
         if self.mixture is None:
@@ -164,6 +183,11 @@ class Collect:
 class Subset:
     """Write a random share of a dataset's episodes as a dataset; smaller shares lie in larger ones."""
 
+    examples: ClassVar = (
+        "smac data subset smac/pen-v0 --fraction 0.25 --dataset me/pen-quarter-v0",
+        "smac data subset smac/pen-v0 --fraction 0.5 --dataset me/pen-half-v0 --seed 1",
+    )
+    often: ClassVar = ("seed", "out")
     source: tyro.conf.Positional[str]
     """Dataset id, or path of a dataset's folder."""
     fraction: float
@@ -206,6 +230,11 @@ class Import:
     relocate-binary.
     """
 
+    examples: ClassVar = (
+        "smac data import --source door_human.npz --task door-binary",
+        "smac data import --source hopper_medium.hdf5 --task Hopper-v5 --dataset me/hopper-v0",
+    )
+    often: ClassVar = ("task", "dataset", "action_units", "out")
     source: str
     """A .npz file, a .hdf5 file in D4RL's layout, or the id or folder of a Minari dataset."""
     task: str = "door-binary"
@@ -237,6 +266,11 @@ class Import:
 class Mix:
     """Put datasets of one task together, such as demonstrations and rollouts of a policy cloned from them."""
 
+    examples: ClassVar = (
+        "smac data mix --parts smac/human-v0 me/bc-v0 --task door-binary --dataset smac/door-binary-v0",
+        "smac data mix --parts a/x-v0 b/y-v0 --task Hopper-v5 --dataset me/both-v0 --only-successes",
+    )
+    often: ClassVar = ("only_successes", "out")
     parts: tuple[str, ...]
     """Dataset ids, or paths of their folders or files; their episodes follow one another."""
     task: str
@@ -262,15 +296,21 @@ class Mix:
 class List:
     """List the datasets there are."""
 
-    out: Path | None = None
+    examples: ClassVar = (
+        "smac data list",
+        "smac data list --data-root my-datasets",
+    )
+    former: ClassVar = {"--out": "--data-root"}
+    often: ClassVar = ("data_root",)
+    data_root: Path | None = None
     """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 
     def run(self) -> None:
         """Prints one line per dataset."""
         table = Table(
-            "dataset", "task", "episodes", "transitions", title=f"datasets in {minari_root(self.out)}"
+            "dataset", "task", "episodes", "transitions", title=f"datasets in {minari_root(self.data_root)}"
         )
-        for entry in list_datasets(self.out):
+        for entry in list_datasets(self.data_root):
             table.add_row(entry.dataset_id, entry.task or "", str(entry.episodes), str(entry.transitions))
         console.print(table)
 
@@ -279,11 +319,17 @@ class List:
 class Info:
     """Describe one dataset: returns, success, lengths, actions, and how it was made."""
 
+    examples: ClassVar = (
+        "smac data info smac/pointmaze-umaze-v0",
+        "smac data info me/hopper-v0 --figure hopper.png --json hopper.json",
+    )
+    former: ClassVar = {"--out": "--data-root"}
+    often: ClassVar = ("task", "data_root", "figure", "json")
     dataset: tyro.conf.Positional[str]
     """Dataset id, or path of a dataset's folder, .hdf5 or .npz file."""
     task: str | None = None
     """Task to read it for; default: the one it was made for."""
-    out: Path | None = None
+    data_root: Path | None = None
     """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
     figure: Path | None = None
     """Draw returns, lengths, success, actions, and in a maze the places visited, to FIGURE.png and .pdf."""
@@ -296,18 +342,23 @@ class Info:
             raise UserError(f"--json {self.json}: exists already; choose another file")
         if self.figure is not None:
             check_figure(self.figure)
-        summary = describe_dataset(self.dataset, self.out, self.task)
+        summary = describe_dataset(self.dataset, self.data_root, self.task)
         _print_summary(summary)
         if self.json is not None:
             _write_json(self.json, summary)
         if self.figure is not None:
-            draw(self.dataset, self.out, self.task, self.figure)
+            draw(self.dataset, self.data_root, self.task, self.figure)
 
 
 @dataclass(frozen=True)
 class Data:
     """Collect, import, mix, list, describe and draw datasets."""
 
+    examples: ClassVar = (
+        "smac data list",
+        "smac data collect --task pointmaze-umaze",
+    )
+    often: ClassVar = ()
     command: (
         Annotated[Collect, subcommand("collect")]
         | Annotated[Import, subcommand("import")]
@@ -327,7 +378,7 @@ def _write(episodes: list[Episode], task: Task, dataset_id: str, out: Path | Non
     _print_summary(
         summarise(episodes, dataset_id=dataset_id, path=folder, task=task.name, provenance=provenance)
     )
-    console.print(f"wrote {dataset_id} to {folder}", soft_wrap=True)
+    console.print(f"wrote {dataset_id} to {folder}", markup=False)
 
 
 def _write_json(path: Path, summary: DatasetSummary) -> None:

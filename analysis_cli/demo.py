@@ -10,6 +10,7 @@ import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from rich.progress import Progress, TaskID
 
@@ -44,6 +45,11 @@ LANDSCAPE = "--points 21 --episodes 200"
 class Demo:
     """Collect, pre-train SMAC and Cal-QL, fine-tune both with SAC, and judge the line between each pair."""
 
+    examples: ClassVar = (
+        "landscape demo",
+        "landscape demo --workers 2 --out demo",
+    )
+    often: ClassVar = ("workers", "out")
     seed: int = 0
     """Seed of everything."""
     workers: int = os.cpu_count() or 1

@@ -9,10 +9,7 @@ from smac.errors import UserError
 from smac.tasks.environments import module_of, register_env_module
 
 OPTION, TASKS = "--env-import", ("--task", "--env")
-HELP = (
-    "Every command takes --env-import MODULE,...: modules that register environments of your own, imported "
-    "here and in all processes that are started from here (as with SMAC_ENV_IMPORT=MODULE,...)."
-)
+HELP = f"  {OPTION} MODULE,...  import modules that register environments of your own (or SMAC_ENV_IMPORT)"
 
 
 def without_env_import(arguments: Sequence[str]) -> list[str]:

@@ -10,10 +10,10 @@ from typing import Any, Self
 import numpy as np
 from rich.console import Group
 from rich.live import Live
-from rich.progress import Progress, TaskID
+from rich.progress import TaskID
 from rich.table import Table
 
-from analysis_cli.console import console, progress_columns
+from analysis_cli.console import Bars, console
 from smac.training.run import Run
 
 # Shown in this order as far as the algorithm has them, for as many seeds as fit
@@ -46,12 +46,12 @@ class LiveView:
     """What the terminal shows; nothing if it is none."""
 
     def __init__(self) -> None:
-        self.bar = Progress(*progress_columns(), console=console)
+        self.bar = Bars()
         self.phases: dict[str, TaskID] = {}
         self.live = Live(self.bar, console=console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        if console.is_terminal:
+        if console.is_terminal and not console.quiet:
             self.live.start()
         return self
 

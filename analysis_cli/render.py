@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import tyro
 
@@ -24,6 +24,11 @@ from smac.tasks import Task, get_task
 class Render:
     """Draw an episode that a policy plays, as a GIF."""
 
+    examples: ClassVar = (
+        "smac render runs/smac/seed-0/offline.safetensors",
+        "smac render td3.zip --task Hopper-v5 --normaliser none --out hopper.gif",
+    )
+    often: ClassVar = ("task", "episode", "seed", "out")
     checkpoint: tyro.conf.Positional[Path]
     """Checkpoint of ours, or another library's policy (docs/formats.md)."""
     task: str | None = None
@@ -74,6 +79,11 @@ class RenderData:
     far as it tells: a runner is drawn on the spot, and Kitchen with the sensor noise of its observations.
     """
 
+    examples: ClassVar = (
+        "smac data render smac/pointmaze-umaze-v0",
+        "smac data render smac/pointmaze-umaze-v0 --episode 3 --out maze.gif",
+    )
+    often: ClassVar = ("episode", "task", "out")
     dataset: tyro.conf.Positional[str]
     """Dataset id, or path of a dataset's folder."""
     episode: int = 0

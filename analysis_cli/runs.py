@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import tyro
 from rich.table import Table
@@ -22,6 +23,11 @@ from smac.training.summary import curve
 class Resume:
     """Continue an interrupted run from its last saved state; its files end up as if it never stopped."""
 
+    examples: ClassVar = (
+        "smac resume runs/smac",
+        "smac resume runs/transfer --workers 8",
+    )
+    often: ClassVar = ("workers",)
     directory: tyro.conf.Positional[Path]
     """Run directory, or that of `smac transfer`."""
     workers: int = os.cpu_count() or 1
@@ -42,6 +48,11 @@ class Resume:
 class Status:
     """How far a run is, and its last evaluations."""
 
+    examples: ClassVar = (
+        "smac status runs/smac",
+        "smac status runs/transfer",
+    )
+    often: ClassVar = ()
     directory: tyro.conf.Positional[Path]
     """Run directory, or that of `smac transfer`."""
 

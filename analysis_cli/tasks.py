@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 from rich.table import Table
@@ -22,6 +22,12 @@ from smac.tasks.explain import explain
 class ListTasks:
     """List the tasks."""
 
+    examples: ClassVar = (
+        "smac tasks",
+        "smac tasks list",
+    )
+    often: ClassVar = ()
+
     def run(self) -> None:
         table = Table("task", "horizon", "reward", "random, expert return", "what it is")
         for name in task_names():
@@ -37,6 +43,11 @@ class ListTasks:
 class ShowTask:
     """Explain one task: environment, reward convention, ending, success, references, data, defaults."""
 
+    examples: ClassVar = (
+        "smac tasks show pointmaze-umaze",
+        "smac tasks show Pendulum-v1",
+    )
+    often: ClassVar = ()
     task: tyro.conf.Positional[str]
     """Name of a task, or the id of a gymnasium environment; options follow an @, as in
     kitchen-complete@reward=solved."""
@@ -58,6 +69,11 @@ class MeasureTasks:
     folder --policies. Each task is written as soon as it is measured, and not measured again.
     """
 
+    examples: ClassVar = (
+        "smac tasks measure pointmaze-umaze --episodes 100",
+        "smac tasks measure --policies published --workers 8",
+    )
+    often: ClassVar = ("policies", "episodes", "workers", "out")
     tasks: tyro.conf.Positional[tuple[str, ...]] = ()
     """Names of tasks; default: all."""
     policies: Path | None = None
@@ -108,6 +124,11 @@ class MeasureTasks:
 class Tasks:
     """List the tasks, explain one, or measure them."""
 
+    examples: ClassVar = (
+        "smac tasks",
+        "smac tasks show pointmaze-umaze",
+    )
+    often: ClassVar = ()
     command: (
         Annotated[ListTasks, subcommand("list")]
         | Annotated[ShowTask, subcommand("show")]

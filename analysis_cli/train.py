@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import tyro
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, wrote
+from analysis_cli.dry import Planned, of_episodes, of_training
 from analysis_cli.live import live_run
 from smac.agents import OFFLINE, ONLINE, Registry, agent_class, default_config, variant_of
 from smac.agents.base import AgentConfig
@@ -30,11 +31,21 @@ from smac.training.jobs import (
 )
 from smac.training.run import Run
 
+OFTEN = (
+    "steps", "seed", "seeds", "eval_every", "hidden", "discount", "batch_size", "actor_lr", "critic_lr",
+    "device", "out",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Pretrain(Pretraining):
     """Train an agent on a dataset; with --task and --algorithm, --help shows the defaults of that pair."""
 
+    examples: ClassVar = (
+        "smac pretrain --task pointmaze-umaze --algorithm smac --seeds 5",
+        "smac pretrain --task Hopper-v5 --algorithm cal_ql --dataset mujoco/hopper/medium-v0 --steps 100000",
+    )
+    often: ClassVar = ("variant", "dataset", *OFTEN)
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
@@ -52,11 +63,19 @@ class Pretrain(Pretraining):
     def run(self) -> None:
         carry_out(self, self.out)
 
+    def planned(self) -> Planned:
+        return of_training(self)
+
 
 @dataclass(frozen=True)
 class Finetune(Finetuning):
-    """Continue a checkpoint online, with an empty buffer."""
+    """Continue the training of a checkpoint online, with an empty replay buffer."""
 
+    examples: ClassVar = (
+        "smac finetune --from runs/smac --algorithm sac --steps 20000",
+        "smac finetune --from runs/smac/seed-0/offline.safetensors --offline-ratio 0.5",
+    )
+    often: ClassVar = ("algorithm", "updates_per_step", "offline_ratio", "optimiser_state", *OFTEN)
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
@@ -72,11 +91,19 @@ class Finetune(Finetuning):
     def run(self) -> None:
         carry_out(self, self.out)
 
+    def planned(self) -> Planned:
+        return of_training(self)
+
 
 @dataclass(frozen=True)
 class Train(Training):
-    """Train online from nothing; with --task and --algorithm, --help shows the defaults of that pair."""
+    """Train online from scratch; with --task and --algorithm, --help shows the defaults of that pair."""
 
+    examples: ClassVar = (
+        "smac train --task Pendulum-v1 --algorithm sac --steps 20000",
+        "smac train --task pointmaze-umaze --algorithm td3 --seeds 5",
+    )
+    often: ClassVar = ("algorithm", "updates_per_step", "warmup_steps", *OFTEN)
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
@@ -92,6 +119,9 @@ class Train(Training):
     def run(self) -> None:
         carry_out(self, self.out)
 
+    def planned(self) -> Planned:
+        return of_training(self)
+
 
 def carry_out(job: Job, out: Path | None = None, interrupted: Path | None = None) -> None:
     """Train, or continue the run that this very job began, shown in the terminal."""
@@ -105,6 +135,11 @@ def carry_out(job: Job, out: Path | None = None, interrupted: Path | None = None
 class Evaluate:
     """Play episodes with the policy of a file, or with those of every seed of a run."""
 
+    examples: ClassVar = (
+        "smac evaluate runs/smac --episodes 100",
+        "smac evaluate td3.zip --task Hopper-v5 --normaliser none",
+    )
+    often: ClassVar = ("task", "episodes", "seed", "out")
     checkpoint: tyro.conf.Positional[Path]
     """Checkpoint of ours, another library's policy (docs/formats.md), or a run directory: then the checkpoint
     that each of its seeds ended with, with means and 95 % t intervals over seeds."""
@@ -137,6 +172,11 @@ class Evaluate:
         out = new_directory(self.out or default_directory("evaluate", first.task.name, first.algorithm))
         command = {"command": command_line("smac"), "checkpoint": str(self.checkpoint)}
         wrote(write_json(out / "evaluation.json", command | dict(numbers) | {"versions": versions()}))
+
+    def planned(self) -> Planned:
+        policies = ended_with(self.checkpoint, self.task, self.action_units, self.normaliser)
+        episodes = len(policies) * self.episodes
+        return of_episodes("evaluation", policies[0], episodes, 1, self.stochastic)
 
 
 def _episodes_table(numbers: Mapping[str, Mapping[str, float]], title: str) -> Table:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.progress import Progress
 from rich.table import Table
@@ -72,6 +72,11 @@ class Transfer:
     again, or `smac resume`, continues where it stopped.
     """
 
+    examples: ClassVar = (
+        "smac transfer --task pen-binary --offline smac,cal_ql,iql --seeds 5",
+        'smac transfer --task pointmaze-umaze --pretrain="--steps 5000" --finetune="--steps 20000"',
+    )
+    often: ClassVar = ("offline", "online", "seeds", "pretrain", "finetune", "workers", "out")
     task: TaskName
     """Name of the task (`smac tasks`), or the id of a gymnasium environment."""
     offline: str = ",".join(OFFLINE)

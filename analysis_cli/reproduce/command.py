@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -28,6 +28,11 @@ TAKES_WORKERS = ("data collect", "transfer", "trajectory", "report", "plane")
 class Reproduce:
     """Run what a figure of the paper needs, and draw it. The same command again goes on where it was."""
 
+    examples: ClassVar = (
+        "landscape reproduce transfer --preset smoke",
+        "landscape reproduce all --preset cpu --workers 8",
+    )
+    often: ClassVar = ("preset", "workers", "out")
     name: Annotated[str, tyro.conf.Positional]
     """Of the figure: transfer, connectivity, fig1, fig2, ablation, retain, switch, or all. `protocol` runs
     nothing: it tabulates what every method of the preset is given."""

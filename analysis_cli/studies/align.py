@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
 from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.played import Played, finish
+from analysis_cli.dry import Planned
+from analysis_cli.studies.evaluation import OFTEN, EvaluationOptions, finish
 from analysis_cli.studies.tables import print_numbers
 from landscape.study import align
 from smac.policies import save_policy
@@ -19,6 +20,12 @@ from smac.policies import save_policy
 class Align:
     """Bring the hidden units of one policy into the order of another's: is the valley between them real?"""
 
+    examples: ClassVar = (
+        "landscape align --from seed-0/offline.safetensors --to seed-1/offline.safetensors",
+        "landscape align --from a.safetensors --to b.safetensors --points 11 --episodes 50",
+    )
+    often: ClassVar = ("points", *OFTEN)
+    verdict: ClassVar = True
     start: Annotated[Path, tyro.conf.arg(name="from")]
     """Checkpoint at alpha = 0, the reference."""
     end: Annotated[Path, tyro.conf.arg(name="to")]
@@ -28,13 +35,13 @@ class Align:
     margin: float | None = None
     """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
     confidence: float = 0.95
-    """Of the intervals, the band, and the verdict."""
+    """Confidence level of the intervals, the band and the verdict, e.g. 0.95."""
     rescale: bool = True
     """Also match the scales of ReLU units."""
-    played: Played = field(default_factory=Played)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:
-        with self.played.study(self) as out:
+        with self.evaluation.study(self) as out:
             with progress("episodes") as show:
                 result = align(
                     self.start,
@@ -43,10 +50,14 @@ class Align:
                     points=self.points,
                     margin=self.margin,
                     confidence=self.confidence,
-                    evaluation=self.played.evaluation(out),
+                    evaluation=self.evaluation.settings(out),
                     progress=show,
                 )
             print_numbers({"as trained": result.straight_report, "aligned": result.report}, result.margin)
             console.print(result.sentence, style="bold", markup=False)
             aligned = save_policy(out / "aligned.safetensors", result.aligned)
             finish(result, out, command_line("landscape"), aligned)
+
+    def planned(self) -> Planned:
+        episodes = 2 * self.points * self.evaluation.episodes
+        return self.evaluation.plan(self.start, f"two lines of {self.points} points", episodes)

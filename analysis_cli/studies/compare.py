@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
-from analysis_cli.console import command_line, progress
-from analysis_cli.studies.played import InStages, Played, end, has_ended
-from analysis_cli.studies.report import print_report
+from analysis_cli.console import command_line, progress, tell
+from analysis_cli.studies.evaluation import OFTEN, AdaptiveOptions, EvaluationOptions, end, has_ended
+from analysis_cli.studies.report import print_report, said_report
 from figures.draw import draw
 from landscape.comparing import compare_said
 from landscape.gathering import PAIRS
@@ -36,6 +36,12 @@ class Compare:
     the end says, else the last number in that text which tells all lines apart, else 0, 1, 2, ... by name.
     """
 
+    examples: ClassVar = (
+        'landscape compare SMAC="runs/smac/*" "Cal-QL=runs/cal_ql/*"',
+        "landscape compare methods.toml --points 11",
+    )
+    often: ClassVar = ("points", "adaptive", "normaliser", *OFTEN)
+    verdict: ClassVar = True
     methods: Annotated[tuple[str, ...], tyro.conf.Positional]
     """NAME=PATTERN of run directories or results, or of policies with braces {from,to} around what differs;
     or NAME:from=PATTERN and NAME:to=PATTERN. Of policies also NAME:algorithm, step, seeds (lists with
@@ -45,19 +51,19 @@ class Compare:
     margin: float | None = None
     """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
     confidence: float = 0.95
-    """Of the intervals, the bands, and the verdicts."""
-    stages: InStages = field(default_factory=InStages)
-    played: Played = field(default_factory=Played)
+    """Confidence level of the intervals, the bands and the verdicts, e.g. 0.95."""
+    adaptive_evaluation: AdaptiveOptions = field(default_factory=AdaptiveOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:
         said = said_methods(self.methods)
-        if self.played.out and has_ended(self.played.out, "report.json"):
+        if self.evaluation.out and has_ended(self.evaluation.out, "report.json"):
             raise UserError(
-                f"{self.played.out}: holds a finished report, which `landscape plot` draws again; choose "
+                f"{self.evaluation.out}: holds a finished report, which `landscape plot` draws again; choose "
                 "another --out for a new one"
             )
-        with self.played.study(self) as out:
-            playing = dict(vars(self.played.evaluation(out)))
+        with self.evaluation.study(self) as out:
+            playing = dict(vars(self.evaluation.settings(out)))
             task = playing.pop("task")
             with progress("episodes") as show:
                 found = compare_said(
@@ -67,7 +73,7 @@ class Compare:
                     points=self.points,
                     margin=self.margin,
                     confidence=self.confidence,
-                    adaptive=self.stages.plan() or False,
+                    adaptive=self.adaptive_evaluation.plan() or False,
                     progress=show,
                     **playing,
                 )
@@ -79,6 +85,7 @@ class Compare:
             )
             pictures = draw(out)
             print_report(found.result)
+            tell(said_report(found.result) | {"out": str(out)})
             drawn = [path for path in sorted((out / PAIRS).glob("*/*")) if path.is_file()]
             end(out, [written, *pictures], inside=drawn)
 

@@ -6,12 +6,13 @@ import shutil
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
 from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.played import Played, finish
+from analysis_cli.dry import Planned
+from analysis_cli.studies.evaluation import OFTEN, EvaluationOptions, finish
 from analysis_cli.studies.tables import print_numbers, print_points
 from landscape.study import Search, curve, fields_of
 from smac.errors import UserError
@@ -24,6 +25,12 @@ STATE = "search.npz"
 class Curve:
     """Look for a path without a valley: bend a curve between two checkpoints to keep the return high."""
 
+    examples: ClassVar = (
+        "landscape curve --from seed-0/offline.safetensors --to seed-0/online.safetensors",
+        "landscape curve --from a.safetensors --to b.safetensors --kind chain --bends 2 --workers 8",
+    )
+    often: ClassVar = ("kind", "bends", "align", "points", "steps", *OFTEN)
+    verdict: ClassVar = True
     start: Annotated[Path, tyro.conf.arg(name="from")]
     """Checkpoint where the curve begins."""
     end: Annotated[Path, tyro.conf.arg(name="to")]
@@ -39,14 +46,14 @@ class Curve:
     margin: float | None = None
     """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
     confidence: float = 0.95
-    """Of the intervals, the band, and the verdict."""
+    """Confidence level of the intervals, the band and the verdict, e.g. 0.95."""
     search_from: Path | None = None
     """Directory of an earlier curve with the same options, whose bends are used: no new search."""
     search: Search = field(default_factory=Search)
-    played: Played = field(default_factory=Played)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:
-        with self.played.study(self) as out:
+        with self.evaluation.study(self) as out:
             state = out / STATE
             if self.search_from is not None and not state.exists():
                 earlier = self.search_from / STATE
@@ -64,7 +71,7 @@ class Curve:
                     points=self.points,
                     margin=self.margin,
                     confidence=self.confidence,
-                    evaluation=self.played.evaluation(out),
+                    evaluation=self.evaluation.settings(out),
                     state=state,
                     progress=show,
                     search_progress=show_search,
@@ -74,3 +81,9 @@ class Curve:
             print_numbers({"straight": result.straight_report, "curve": result.report}, result.margin)
             console.print(result.sentence, style="bold", markup=False)
             finish(result, out, command_line("landscape"))
+
+    def planned(self) -> Planned:
+        search = self.search
+        searched = 0 if self.search_from else 2 * search.steps * search.pairs * search.step_episodes
+        what = f"a search of {search.steps} steps, then 2 x {self.points} points"
+        return self.evaluation.plan(self.start, what, searched + 2 * self.points * self.evaluation.episodes)

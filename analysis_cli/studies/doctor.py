@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -28,6 +29,11 @@ class Doctor:
     must come to the same.
     """
 
+    examples: ClassVar = (
+        "landscape doctor",
+        "landscape doctor --calibration --out calibration.md",
+    )
+    often: ClassVar = ("repeats", "out")
     repeats: int = 200
     """Samples of every landscape; the errors of the measured rates shrink with their square root."""
     episodes: int = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 from rich.table import Table
@@ -31,6 +31,11 @@ class Forecasting:
     alone: minutes instead of a fine-tuning run.
     """
 
+    examples: ClassVar = (
+        "landscape forecast --from runs/smac",
+        "landscape forecast --from runs/smac/seed-0/offline.safetensors --algorithm td3 --after 0 100 1000",
+    )
+    often: ClassVar = ("algorithm", "after", "out")
     start: Annotated[Path, tyro.conf.arg(name="from")]
     """Checkpoint file, or a run directory: then every seed-*/offline.safetensors in it, as one stack."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.played import InStages, Played, finish
+from analysis_cli.dry import Planned
+from analysis_cli.studies.evaluation import OFTEN, AdaptiveOptions, EvaluationOptions, finish
 from analysis_cli.studies.tables import print_numbers, print_points
 from landscape.fields import FieldOptions
 from landscape.statistics import AdaptiveReport
@@ -21,6 +22,12 @@ from landscape.study import fields_of, interpolate
 class Interpolate:
     """Evaluate the straight line between two checkpoints by rollouts: is there a valley between them?"""
 
+    examples: ClassVar = (
+        "landscape interpolate --from seed-0/offline.safetensors --to seed-0/online.safetensors",
+        "landscape interpolate --from bc.zip --to sac.zip --task Hopper-v5 --normaliser none --adaptive",
+    )
+    often: ClassVar = ("points", "adaptive", *OFTEN)
+    verdict: ClassVar = True
     start: Annotated[Path, tyro.conf.arg(name="from")]
     """Checkpoint at alpha = 0, such as seed-0/offline.safetensors."""
     end: Annotated[Path, tyro.conf.arg(name="to")]
@@ -32,17 +39,17 @@ class Interpolate:
     extrapolate: float = 0.0
     """How far beyond both checkpoints the line goes, as a share of their distance."""
     confidence: float = 0.95
-    """Of the intervals, the band, and the verdict."""
+    """Confidence level of the intervals, the band and the verdict, e.g. 0.95."""
     move: tuple[str, ...] = ()
     """Only the actor's tensors that match these patterns move, such as 'net.hidden.0.*'; default: all."""
     hold_at: Literal["from", "to"] = "from"
     """Which checkpoint the tensors that do not move are taken from."""
-    stages: InStages = field(default_factory=InStages)
-    beside: FieldOptions = field(default_factory=FieldOptions)
-    played: Played = field(default_factory=Played)
+    adaptive_evaluation: AdaptiveOptions = field(default_factory=AdaptiveOptions)
+    fields: FieldOptions = field(default_factory=FieldOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:
-        with self.played.study(self) as out:
+        with self.evaluation.study(self) as out:
             with progress("episodes") as show:
                 result = interpolate(
                     self.start,
@@ -53,9 +60,9 @@ class Interpolate:
                     confidence=self.confidence,
                     moving=self.move,
                     held_at=self.hold_at,
-                    beside=self.beside,
-                    adaptive=self.stages.plan(),
-                    evaluation=self.played.evaluation(out),
+                    beside=self.fields,
+                    adaptive=self.adaptive_evaluation.plan(),
+                    evaluation=self.evaluation.settings(out),
                     progress=show,
                 )
             title = f"{result.start.name} -> {result.end.name}"
@@ -65,6 +72,12 @@ class Interpolate:
                 print_stages(result.report)
             console.print(result.sentence, style="bold", markup=False)
             finish(result, out, command_line("landscape"))
+
+    def planned(self) -> Planned:
+        stages = self.adaptive_evaluation.plan()
+        episodes = self.points * (stages.most if stages else self.evaluation.episodes)
+        what = f"{self.points} points" + (", at most" if stages else "")
+        return self.evaluation.plan(self.start, what, episodes)
 
 
 def print_stages(report: AdaptiveReport) -> None:

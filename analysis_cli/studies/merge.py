@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
 from analysis_cli.console import console
-from analysis_cli.studies.played import EPISODES, REQUEST
+from analysis_cli.studies.evaluation import EPISODES, REQUEST
 from landscape.store import SUFFIX, merge
 from smac.errors import UserError
 
@@ -18,6 +18,11 @@ from smac.errors import UserError
 class Merge:
     """Put the episodes of several stores, such as those of the shares of a study, into a new one."""
 
+    examples: ClassVar = (
+        "landscape merge share-1 share-2 --out merged",
+        "landscape merge runs/* --out merged --repair",
+    )
+    often: ClassVar = ("repair",)
     stores: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Stores of episodes, or directories of studies, whose `episodes` are meant."""
     out: Path

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.played import Played, finish
+from analysis_cli.dry import Planned
+from analysis_cli.studies.evaluation import OFTEN, EvaluationOptions, finish
 from landscape.fields import FieldOptions
 from landscape.study import Choice, PlaneStudy, View, plane
+from landscape.study.trajectory import in_order
+from smac.errors import UserError
 
 
 @dataclass(frozen=True)
 class Plane:
     """Evaluate a plane through checkpoints by rollouts: the return around them, and their own beside it."""
 
+    examples: ClassVar = (
+        "landscape plane --through a.safetensors b.safetensors c.safetensors --axes uv",
+        "landscape plane --trajectory runs/finetune/seed-0 --nx 15 --ny 15 --workers 8",
+    )
+    often: ClassVar = ("through", "trajectory", "axes", "nx", "ny", *OFTEN)
+    verdict: ClassVar = True
     through: tuple[Path, ...] = ()
     """Three checkpoints, or two and a random filter-normalised direction (y)."""
     trajectory: tuple[Path, ...] = ()
@@ -47,8 +56,8 @@ class Plane:
     """The same for y."""
     margin: float | None = None
     """Difference of returns that does not matter; default: 5 % of the task's score range, if it has one."""
-    beside: FieldOptions = field(default_factory=FieldOptions)
-    played: Played = field(default_factory=Played)
+    fields: FieldOptions = field(default_factory=FieldOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:
         choice = Choice(
@@ -61,18 +70,33 @@ class Plane:
             self.about,
             self.axes,
         )
-        with self.played.study(self) as out:
+        with self.evaluation.study(self) as out:
             with progress("episodes") as show:
                 result = plane(
                     choice,
                     view=View(self.nx, self.ny, self.x, self.y),
                     margin=self.margin,
-                    beside=self.beside,
-                    evaluation=self.played.evaluation(out),
+                    beside=self.fields,
+                    evaluation=self.evaluation.settings(out),
                     progress=show,
                 )
             print_plane(result)
             finish(result, out, command_line("landscape"))
+
+    def planned(self) -> Planned:
+        columns, rows = axis_points(self.nx, self.x), axis_points(self.ny, self.y)
+        first = [*self.through, *self.update, *in_order(list(self.trajectory))][:1]
+        if not first:
+            raise UserError("name checkpoints with --through, --trajectory or --update")
+        episodes = columns * rows * self.evaluation.episodes
+        what = f"about {columns} x {rows} points, and the checkpoints themselves"
+        return self.evaluation.plan(Path(str(first[0])), what, episodes)
+
+
+def axis_points(count: int | None, view: str | None) -> int:
+    """How many points an axis has, as --nx or --x says; the longer axis has 21 if neither is given."""
+    last = view.rpartition(":")[2] if view else ""
+    return int(last) if last.isdigit() else count or 21
 
 
 def print_axes(result: PlaneStudy) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tyro.conf import Positional
 
@@ -15,6 +16,11 @@ from figures.draw import draw
 class Plot:
     """Draw finished studies again from their files; results stay as they are, pictures are replaced."""
 
+    examples: ClassVar = (
+        "landscape plot runs/interpolate",
+        "landscape plot runs/report runs/plane",
+    )
+    often: ClassVar = ()
     directories: Positional[tuple[Path, ...]]
     """Directories with a result.json and a returns.npz, or with a report.json."""
 

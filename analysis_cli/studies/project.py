@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from rich.table import Table
 from tyro.conf import Positional
 
 from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.played import Played, finish
+from analysis_cli.studies.evaluation import OFTEN, EvaluationOptions, finish
 from landscape.study import ProjectionStudy, project
 
 
@@ -18,6 +19,11 @@ from landscape.study import ProjectionStudy, project
 class Project:
     """Draw many fine-tuning runs in two dimensions, every checkpoint in the colour of its own return."""
 
+    examples: ClassVar = (
+        "landscape project runs/smac/seed-* runs/cal_ql/seed-*",
+        "landscape project runs/*/seed-0 --by pca --every 2",
+    )
+    often: ClassVar = ("folders", "by", "every", *OFTEN)
     folders: Positional[tuple[Path, ...]] = ()
     """`seed-K` folders of fine-tuning runs that kept a trajectory, of any methods, as in RUN/seed-0."""
     by: str = "tsne"
@@ -29,10 +35,10 @@ class Project:
     """Seed of t-SNE and of the random starts of MDS; --seed is that of the episodes."""
     every: int = 1
     """Take only every N-th checkpoint of a run, and the last."""
-    played: Played = field(default_factory=Played)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:
-        with self.played.study(self) as out:
+        with self.evaluation.study(self) as out:
             with progress("episodes") as show:
                 result = project(
                     self.folders,
@@ -40,7 +46,7 @@ class Project:
                     perplexity=self.perplexity,
                     embedding_seed=self.embedding_seed,
                     every=self.every,
-                    evaluation=self.played.evaluation(out),
+                    evaluation=self.evaluation.settings(out),
                     progress=show,
                 )
             print_projection(result)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 from rich.table import Table
 
-from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.played import InStages, Played, end, has_ended
+from analysis_cli.console import command_line, console, progress, tell
+from analysis_cli.dry import Planned
+from analysis_cli.studies.evaluation import OFTEN, AdaptiveOptions, EvaluationOptions, end, has_ended
 from figures.draw import draw
-from figures.report.tables import METHOD_COLUMNS, method_rows
+from figures.report.tables import METHOD_COLUMNS, depth_unit, method_rows
 from landscape.api import report
 from landscape.gathering import PAIRS
 from smac.errors import UserError
@@ -27,6 +28,12 @@ class Report:
     about episodes are for these runs.
     """
 
+    examples: ClassVar = (
+        "landscape report runs/smac-finetune runs/cal_ql-finetune --episodes 50",
+        "landscape report results/seed-*/interpolate --out report",
+    )
+    often: ClassVar = ("points", "adaptive", *OFTEN)
+    verdict: ClassVar = True
     inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Results of `landscape interpolate` (also of trajectory, curve, align and plane, for the same pairs),
     runs of `smac finetune`, or matrices of `smac transfer`."""
@@ -35,36 +42,62 @@ class Report:
     margin: float | None = None
     """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
     confidence: float = 0.95
-    """Of the intervals, the bands, and the verdicts."""
-    stages: InStages = field(default_factory=InStages)
-    played: Played = field(default_factory=Played)
+    """Confidence level of the intervals, the bands and the verdicts, e.g. 0.95."""
+    adaptive_evaluation: AdaptiveOptions = field(default_factory=AdaptiveOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:
         if not self.inputs:
             raise UserError("name at least one result of `landscape interpolate` or run of `smac finetune`")
-        self.stages.plan()  # refuses wrong options before anything is written
-        if self.played.out and has_ended(self.played.out, "report.json"):
+        self.adaptive_evaluation.plan()  # refuses wrong options before anything is written
+        if self.evaluation.out and has_ended(self.evaluation.out, "report.json"):
             raise UserError(
-                f"{self.played.out}: holds a finished report, which `landscape plot` draws again; choose "
+                f"{self.evaluation.out}: holds a finished report, which `landscape plot` draws again; choose "
                 "another --out for a new one"
             )
-        with self.played.study(self) as out:
+        with self.evaluation.study(self) as out:
             with progress("episodes of the lines") as show:
                 found = report(
                     list(self.inputs),
                     points=self.points,
                     margin=self.margin,
                     confidence=self.confidence,
-                    adaptive=self.stages.plan() or False,
+                    adaptive=self.adaptive_evaluation.plan() or False,
                     out=out,
                     command=command_line("landscape"),
                     progress=show,
-                    **vars(self.played.evaluation(out)),
+                    **vars(self.evaluation.settings(out)),
                 )
             pictures = draw(out)
             print_report(found.result)
+            tell(said_report(found.result) | {"out": str(out)})
             lines = [path for path in sorted((out / PAIRS).glob("*/*")) if path.is_file()]
             end(out, [out / "report.json", *pictures], inside=lines)
+
+    def planned(self) -> Planned:
+        ends = [end for path in self.inputs for end in sorted(path.glob("seed-*/online.safetensors"))]
+        stages = self.adaptive_evaluation.plan()
+        episodes = len(ends) * self.points * (stages.most if stages else self.evaluation.episodes)
+        what = f"{len(ends)} lines of {self.points} points, and results that exist"
+        if not ends:
+            return Planned(what, {"episodes": 0}, 0.0)
+        return self.evaluation.plan(ends[0], what, episodes)
+
+
+def said_report(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--json` prints of a report: the headline, and verdicts and depths of every method."""
+    unit = depth_unit(found)
+    methods = {
+        method["name"]: {
+            "seeds": len(method["seeds"]),
+            "verdicts": method["verdicts"],
+            "monotone": method["monotone"],
+            **{name: method[unit][name] for name in ("V", "DD") if name in method[unit]},
+        }
+        for method in found["methods"]
+    }
+    shared = {name: found[name] for name in ("kind", "task", "margin", "unit", "headline")}
+    return shared | {"methods": methods}
 
 
 def print_report(found: Mapping[str, Any]) -> None:

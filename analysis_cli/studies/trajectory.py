@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.played import Played, finish
+from analysis_cli.dry import Planned
+from analysis_cli.studies.evaluation import OFTEN, EvaluationOptions, finish
 from analysis_cli.studies.tables import print_numbers
 from landscape.study import Trajectory as Result
 from landscape.study import fields_of, trajectory
+from landscape.study.trajectory import in_order
 from smac.errors import UserError
 
 
@@ -21,6 +23,12 @@ from smac.errors import UserError
 class Trajectory:
     """Evaluate the checkpoints of a fine-tuning run: does the return fall on the way that training took?"""
 
+    examples: ClassVar = (
+        "landscape trajectory --run runs/finetune/seed-0",
+        "landscape trajectory --checkpoints a.safetensors b.safetensors c.safetensors --episodes 50",
+    )
+    often: ClassVar = ("run_folder", "checkpoints", "along", "every", *OFTEN)
+    verdict: ClassVar = True
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
     """The `seed-K` folder of a fine-tuning run that kept a trajectory."""
     checkpoints: tuple[Path, ...] = ()
@@ -32,11 +40,11 @@ class Trajectory:
     margin: float | None = None
     """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
     confidence: float = 0.95
-    """Of the intervals, the band, and the verdict."""
-    played: Played = field(default_factory=Played)
+    """Confidence level of the intervals, the band and the verdict, e.g. 0.95."""
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:
-        with self.played.study(self) as out:
+        with self.evaluation.study(self) as out:
             with progress("episodes") as show:
                 result = trajectory(
                     self._named(),
@@ -44,11 +52,18 @@ class Trajectory:
                     every=self.every,
                     margin=self.margin,
                     confidence=self.confidence,
-                    evaluation=self.played.evaluation(out),
+                    evaluation=self.evaluation.settings(out),
                     progress=show,
                 )
             print_trajectory(result)
             finish(result, out, command_line("landscape"))
+
+    def planned(self) -> Planned:
+        files = in_order(self._named())
+        count = len({*range(0, len(files), max(1, self.every)), len(files) - 1})
+        return self.evaluation.plan(
+            Path(str(files[0])), f"{count} checkpoints", count * self.evaluation.episodes
+        )
 
     def _named(self) -> list[Path]:
         if (self.run_folder is None) == (not self.checkpoints):

@@ -1,14 +1,15 @@
-"""What the commands that evaluate policies share: their options, and a directory in which they go on."""
+"""What the commands that evaluate policies share: their options, and a directory that can be resumed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from analysis_cli.console import console, wrote
+from analysis_cli.console import console, tell, wrote
+from analysis_cli.dry import Planned, of_episodes
 from figures.draw import draw
 from landscape.evaluate import Evaluation
 from landscape.statistics import Adaptive
@@ -16,6 +17,7 @@ from landscape.study import Incomplete, Study
 from smac.errors import UserError
 from smac.files import default_directory, new_directory, read_json, remove_temporaries, write_json
 from smac.locks import LOCK, only_writer
+from smac.policies.playing import playable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
 REQUEST = "study.json"  # what was asked for, written before the first episode; at the end also its files
 FILES = "files"
 EPISODES = "episodes"
+SAID = ("kind", "task", "verdict", "monotone", "falls", "margin", "episodes", "points", "sentence")
+OFTEN = ("margin", "episodes", "task", "seed", "workers", "out")  # options that help shows at once
+NUMBERS = ("V", "DD", "B_chord", "B_mean", "p_monotone")
 # How it gets done, which may change on the way
-NOT_ASKED = ("workers", "backend", "store", "shard", "out", "played")
+NOT_ASKED = ("workers", "backend", "store", "shard", "out", "evaluation")
 
 
 @dataclass(frozen=True)
-class Played:
-    """Options of every command that plays episodes."""
+class EvaluationOptions:
+    """How policies are evaluated."""
 
     episodes: int = 20
     """Episodes per point; every point plays the same ones."""
@@ -59,7 +64,7 @@ class Played:
     out: Path | None = None
     """Directory of the result; default: a new one in runs/. A killed command goes on where it was."""
 
-    def evaluation(self, out: Path) -> Evaluation:
+    def settings(self, out: Path) -> Evaluation:
         return Evaluation(
             episodes=self.episodes,
             seed=self.seed,
@@ -73,6 +78,11 @@ class Played:
             store=self.store or out / EPISODES,
             shard=_share(self.shard),
         )
+
+    def plan(self, policy: Path, what: str, episodes: int) -> Planned:
+        """What `--dry-run` says of so many episodes; `policy` is played to measure how long one takes."""
+        first = playable(policy, self.task, self.action_units, self.normaliser)
+        return of_episodes(what, first, episodes, self.workers, self.stochastic)
 
     @contextmanager
     def study(self, command: DataclassInstance) -> Iterator[Path]:
@@ -116,8 +126,8 @@ def _told_or_undone(out: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class InStages:
-    """Options of the commands that can play more where more is needed."""
+class AdaptiveOptions:
+    """More episodes where they are needed."""
 
     adaptive: bool = False
     """Play on only where the depth is not settled, and stop at a verdict; --episodes then does not count."""
@@ -139,7 +149,19 @@ def _asked(options: DataclassInstance) -> dict[str, str]:
 def finish(result: Study, out: Path, command: str, *further: Path) -> None:
     """Write a result, draw it, and say which files there are, `further` ones among them."""
     result.write(out, command)
+    tell(said(result.contents(command)) | {"out": str(out)})
     end(out, [out / "returns.npz", out / "result.json", *draw(out), *further])
+
+
+def said(contents: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--json` prints of a result: verdicts, the sentence, and the numbers with their intervals."""
+    found = {name: contents[name] for name in SAID if name in contents}
+    for where in filter(contents.get, ("straight", "analysis")):
+        inner = contents[where]
+        numbers = inner.get("analysis", inner)
+        told = {name: numbers[name] for name in NUMBERS if name in numbers}
+        found |= told if where == "analysis" else {where: {"verdict": inner["verdict"], **told}}
+    return found
 
 
 def end(out: Path, files: Sequence[Path], inside: Sequence[Path] = ()) -> None:
