@@ -15,7 +15,7 @@ from analysis_cli.train import carry_out as carry_out_job
 from analysis_cli.transfer import PLAN, carry_out, show_cells, state_of_run
 from smac.files import read_json
 from smac.training.jobs import job_of
-from smac.training.run import METRICS, MOMENTS, finished, read_metrics, run_config
+from smac.training.run import FINAL_CHECKPOINT, METRICS, finished, read_metrics, run_config
 from smac.training.summary import curve
 
 
@@ -65,11 +65,11 @@ class Status:
         table.add_row("command", config["command_line"])
         table.add_row("state", state_of_run(self.directory))
         rows = read_metrics(self.directory) if (self.directory / METRICS).exists() else []
-        moment = MOMENTS[config["command"]]
+        kind = FINAL_CHECKPOINT[config["command"]]
         for seed in sorted({row["seed"] for row in rows}, key=int):
             own = [row for row in rows if row["seed"] == seed]
             for metric in ("eval/return", "eval/success"):
-                steps, values = curve(own, metric, moment)
+                steps, values = curve(own, metric, kind)
                 if len(steps):
                     shown = "  ".join(
                         f"{step:g}: {value:.3g}" for step, value in zip(steps[-4:], values[-4:], strict=True)

@@ -23,8 +23,8 @@ class ListTasks:
     """List the tasks."""
 
     examples: ClassVar = (
-        "smac tasks",
         "smac tasks list",
+        "smac tasks list --env-import my_package.envs",
     )
     often: ClassVar = ()
 

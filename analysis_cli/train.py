@@ -32,7 +32,7 @@ from smac.training.jobs import (
 from smac.training.run import Run
 
 OFTEN = (
-    "steps", "seed", "seeds", "eval_every", "hidden", "discount", "batch_size", "actor_lr", "critic_lr",
+    "steps", "seed", "eval_every", "hidden", "discount", "batch_size", "actor_lr", "critic_lr",
     "device", "out",
 )  # fmt: skip
 
@@ -45,7 +45,7 @@ class Pretrain(Pretraining):
         "smac pretrain --task pointmaze-umaze --algorithm smac --seeds 5",
         "smac pretrain --task Hopper-v5 --algorithm cal_ql --dataset mujoco/hopper/medium-v0 --steps 100000",
     )
-    often: ClassVar = ("variant", "dataset", *OFTEN)
+    often: ClassVar = ("variant", "dataset", "seeds", *OFTEN)
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
@@ -103,7 +103,7 @@ class Train(Training):
         "smac train --task Pendulum-v1 --algorithm sac --steps 20000",
         "smac train --task pointmaze-umaze --algorithm td3 --seeds 5",
     )
-    often: ClassVar = ("algorithm", "updates_per_step", "warmup_steps", *OFTEN)
+    often: ClassVar = ("algorithm", "updates_per_step", "warmup_steps", "seeds", *OFTEN)
     out: Path | None = None
     """Run directory; default: a new one in runs/."""
 
@@ -128,7 +128,7 @@ def carry_out(job: Job, out: Path | None = None, interrupted: Path | None = None
     directory = interrupted or out or default_directory(*job.folder_words())
     config = job_config(job, command_line("smac"))
     run = job.execute(lambda found: live_run(directory, config | dict(found), interrupted))
-    _report(run, job.moment)
+    _report(run, job.final_checkpoint)
 
 
 @dataclass(frozen=True)
@@ -215,11 +215,11 @@ def defaults(task: str, algorithm: str, among: Registry, variant: str | None = N
     return default_config(algorithm, get_task(task), among, variant=variant)
 
 
-def _report(run: Run, moment: str) -> None:
-    table = Table("seed", "return", "score", "success", title=f"{moment}, last evaluation")
+def _report(run: Run, kind: str) -> None:
+    table = Table("seed", "return", "score", "success", title=f"{kind} checkpoint, last evaluation")
     for seed, latest in run.latest.items():
         values = (latest.get(f"eval/{name}", float("nan")) for name in ("return", "score", "success"))
         table.add_row(str(seed), *(f"{value:.3f}" for value in values))
     console.print(table)
     for seed in run.latest:
-        wrote(run.checkpoint_path(seed, moment))
+        wrote(run.checkpoint_path(seed, kind))

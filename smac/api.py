@@ -43,7 +43,7 @@ from smac.training.jobs import (
 )
 from smac.training.offline import OfflineOptions
 from smac.training.online import FinetuneOptions, OnlineOptions
-from smac.training.run import MOMENTS, Run, Watch, finished, read_metrics, run_config
+from smac.training.run import FINAL_CHECKPOINT, Run, Watch, finished, read_metrics, run_config
 
 if TYPE_CHECKING:
     import pandas
@@ -121,7 +121,7 @@ class TrainingRun:
     @property
     def final(self) -> dict[int, dict[str, float]]:
         """Seed -> return, score and success of the last evaluation."""
-        return last_evaluation(self.directory, MOMENTS[self.command])
+        return last_evaluation(self.directory, FINAL_CHECKPOINT[self.command])
 
     @property
     def summary(self) -> dict[int, dict[str, Any]]:
@@ -274,7 +274,10 @@ def ended_with(
     """The policy of a file, or what every seed of a run directory ended with."""
     if not path.is_dir():
         return [playable(path, task, action_units, normaliser)]
-    return [of_checkpoint(one, task) for one in starting_points(path, MOMENTS[run_config(path)["command"]])]
+    return [
+        of_checkpoint(one, task)
+        for one in starting_points(path, FINAL_CHECKPOINT[run_config(path)["command"]])
+    ]
 
 
 def played(

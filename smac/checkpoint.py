@@ -23,7 +23,7 @@ from smac.tasks.environments import check_stated
 
 FORMAT = 1
 HEADER = "smac"  # key of the description in the safetensors header
-Moment = Literal["offline", "online", "trajectory", "policy"]  # the last: of another library
+CheckpointKind = Literal["offline", "online", "trajectory", "policy"]  # the last: of another library
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Description:
 
     task: str
     algorithm: str
-    moment: Moment
+    moment: CheckpointKind
     step: int  # gradient steps offline, environment steps online
     seed: int
     observation_dim: int

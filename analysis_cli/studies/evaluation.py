@@ -14,9 +14,11 @@ from figures.draw import draw
 from landscape.evaluate import Evaluation
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete, Study
+from landscape.study.runs import Source
 from smac.errors import UserError
 from smac.files import default_directory, new_directory, read_json, remove_temporaries, write_json
 from smac.locks import LOCK, only_writer
+from smac.policies import PolicyCheckpoint
 from smac.policies.playing import playable
 
 if TYPE_CHECKING:
@@ -79,9 +81,10 @@ class EvaluationOptions:
             shard=_share(self.shard),
         )
 
-    def plan(self, policy: Path, what: str, episodes: int) -> Planned:
+    def plan(self, policy: Source, what: str, episodes: int) -> Planned:
         """What `--dry-run` says of so many episodes; `policy` is played to measure how long one takes."""
-        first = playable(policy, self.task, self.action_units, self.normaliser)
+        path = policy.path if isinstance(policy, PolicyCheckpoint) else Path(policy)
+        first = playable(path, self.task, self.action_units, self.normaliser)
         return of_episodes(what, first, episodes, self.workers, self.stochastic)
 
     @contextmanager

@@ -13,7 +13,7 @@ from analysis_cli.dry import Planned
 from analysis_cli.studies.evaluation import OFTEN, EvaluationOptions, finish
 from landscape.fields import FieldOptions
 from landscape.study import Choice, PlaneStudy, View, plane
-from landscape.study.trajectory import in_order
+from landscape.study.runs import in_order
 from smac.errors import UserError
 
 
@@ -90,7 +90,7 @@ class Plane:
             raise UserError("name checkpoints with --through, --trajectory or --update")
         episodes = columns * rows * self.evaluation.episodes
         what = f"about {columns} x {rows} points, and the checkpoints themselves"
-        return self.evaluation.plan(Path(str(first[0])), what, episodes)
+        return self.evaluation.plan(first[0], what, episodes)
 
 
 def axis_points(count: int | None, view: str | None) -> int:

@@ -11,7 +11,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from analysis_cli.console import command_line, console, progress
-from analysis_cli.studies.evaluation import OFTEN, EvaluationOptions, finish
+from analysis_cli.studies.evaluation import EvaluationOptions, finish
 from landscape.study import ProjectionStudy, project
 
 
@@ -23,7 +23,7 @@ class Project:
         "landscape project runs/smac/seed-* runs/cal_ql/seed-*",
         "landscape project runs/*/seed-0 --by pca --every 2",
     )
-    often: ClassVar = ("folders", "by", "every", *OFTEN)
+    often: ClassVar = ("folders", "by", "every", "episodes", "task", "seed", "workers", "out")
     folders: Positional[tuple[Path, ...]] = ()
     """`seed-K` folders of fine-tuning runs that kept a trajectory, of any methods, as in RUN/seed-0."""
     by: str = "tsne"

@@ -15,7 +15,7 @@ from analysis_cli.studies.evaluation import OFTEN, EvaluationOptions, finish
 from analysis_cli.studies.tables import print_numbers
 from landscape.study import Trajectory as Result
 from landscape.study import fields_of, trajectory
-from landscape.study.trajectory import in_order
+from landscape.study.runs import in_order
 from smac.errors import UserError
 
 
@@ -61,9 +61,7 @@ class Trajectory:
     def planned(self) -> Planned:
         files = in_order(self._named())
         count = len({*range(0, len(files), max(1, self.every)), len(files) - 1})
-        return self.evaluation.plan(
-            Path(str(files[0])), f"{count} checkpoints", count * self.evaluation.episodes
-        )
+        return self.evaluation.plan(files[0], f"{count} checkpoints", count * self.evaluation.episodes)
 
     def _named(self) -> list[Path]:
         if (self.run_folder is None) == (not self.checkpoints):

@@ -21,11 +21,11 @@ from smac.nets import TanhGaussianActor
 @dataclass(frozen=True)
 class AWRConfig(CriticConfig):
     inverse_temperature: float = 1.0
-    """How strongly the actor prefers actions of high advantage: weights are exp(this * advantage)."""
+    """Inverse temperature beta of the weights exp(beta * advantage)."""
     advantage_clip: float = 20.0
     """Upper bound of the weights (Peng et al. 2019)."""
     value_samples: int = 4
-    """Policy actions whose mean value is the baseline V(s) (AWAC: 1)."""
+    """Policy actions sampled per state to estimate the baseline V(s) (AWAC: 1)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,8 +58,8 @@ class AWR(ActorCritic):
         n = self.config.value_samples
         actions, _ = self.actor.sample(batch.observations, self.policy_noise(batch, n))
         observations = batch.observations.repeat_interleave(n, dim=-2)
-        values = self.climbed(self.critic(observations, actions)).unflatten(-1, (-1, n)).mean(-1)
-        return self.climbed(self.critic(batch.observations, batch.actions)) - values
+        values = self.actor_q(self.critic(observations, actions)).unflatten(-1, (-1, n)).mean(-1)
+        return self.actor_q(self.critic(batch.observations, batch.actions)) - values
 
     def actor_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """-E[min(exp(beta A), clip) log pi(a|s)] over the batch's actions (Peng et al. 2019, equation 9)."""

@@ -41,26 +41,27 @@ class AgentConfig:
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of actor and critics."""
     activation: Activation = "silu"
-    """Activation of actor and critics. With ReLU, L_SM gives the critics' biases no gradient."""
+    """Activation function of actor and critics. With ReLU, SMAC's score-matching loss has no gradient with
+    respect to the critics' biases."""
     actor_layer_norm: bool = False
-    """LayerNorm after every hidden affine map of the actor."""
+    """LayerNorm after every hidden linear layer of the actor."""
     discount: float = 0.99
-    """gamma."""
+    """Discount factor (gamma)."""
     batch_size: int = 256
-    """Transitions in a batch, per seed."""
+    """Batch size, per seed."""
     actor_lr: float = 3e-4
     """Learning rate of the actor."""
     optimiser: Literal["adam", "muon"] = "adam"
-    """Of actor and critics. `muon` is Muon for hidden matrices and Adam for the rest, with the same learning
-    rate; a step of it costs more than a gradient from width 256 on (results/benchmarks/muon.json)."""
+    """Optimiser of actor and critics. `muon`: Muon for hidden matrices and Adam for all other parameters,
+    with the same learning rate; slower per update than Adam (results/benchmarks/muon.json)."""
     reward_scale: ScaleRule = 1.0
-    """Training sees this times the task's rewards, plus `reward_bias`; whatever is reported has the task's.
-    `return_range`: such that the data's returns span 1,000 (IQL on locomotion)."""
+    """Factor on the rewards in training; reported returns are the task's own. `return_range`: scale such that
+    the dataset's returns span 1,000 (IQL on locomotion)."""
     reward_bias: float = 0.0
-    """Added to the scaled rewards."""
+    """Constant added to the scaled rewards in training."""
     standardise_observations: bool = False
-    """Offline, networks see observations standardised by the dataset's statistics (TD3+BC); checkpoints hold
-    the same networks of raw observations."""
+    """Standardise observations by the dataset's mean and standard deviation in offline training (TD3+BC);
+    checkpoints hold equivalent networks of raw observations."""
 
     def __post_init__(self) -> None:
         finite(self)
@@ -81,19 +82,20 @@ class AgentConfig:
 @dataclass(frozen=True)
 class CriticConfig(AgentConfig):
     critic_hidden: tuple[int, ...] | None = None
-    """Widths of the critics' hidden layers, if not those of `hidden`."""
+    """Widths of the critics' hidden layers; default: those of --hidden."""
     layer_norm: bool = True
-    """LayerNorm after every hidden affine map of the critics."""
+    """LayerNorm after every hidden linear layer of the critics."""
     ensemble: int = 2
-    """Number of critics."""
+    """Number of critics in the ensemble."""
     target_subset: int | None = None
-    """The target is the minimum over so many random critics (REDQ, RLPD); over all if not given."""
+    """Critics sampled for the target, whose minimum it is (REDQ, RLPD); default: all critics."""
     actor_value: ActorValue = "min"
-    """What the actor climbs: the critics' minimum, their mean (RLPD), or the first critic (TD3)."""
+    """Q estimate that the actor maximises: minimum over the critics, their mean (RLPD), or the first critic
+    (TD3)."""
     critic_lr: float = 3e-4
     """Learning rate of the critics."""
     target_rate: float = 0.005
-    """Share of the networks that the target networks take over at every update of theirs."""
+    """Polyak averaging rate of the target networks (tau)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,7 +159,7 @@ class Preparation:
     update: Callable[[Batch], Metrics]
     """One step on a batch of the dataset; metrics [seeds]."""
     trainer: Any
-    """What changes meanwhile beside the agent, for a saved state."""
+    """What changes in this phase apart from the agent, for a saved state."""
 
 
 class Agent(ABC):
@@ -416,8 +418,8 @@ class ActorCritic(Agent):
         chosen = self.noise.uniform(self.config.ensemble).argsort(-1)[:, :m]
         return q.gather(-2, chosen.unsqueeze(-1).expand(-1, -1, q.shape[-1])).amin(-2)
 
-    def climbed(self, q: Tensor) -> Tensor:
-        """What the actor's loss climbs, [seeds, members, batch] -> [seeds, batch]."""
+    def actor_q(self, q: Tensor) -> Tensor:
+        """The Q estimate that the actor maximises, [seeds, members, batch] -> [seeds, batch]."""
         if self.config.actor_value == "min":
             return q.amin(-2)
         return q.mean(-2) if self.config.actor_value == "mean" else q[:, 0]

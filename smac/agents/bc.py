@@ -16,8 +16,8 @@ from smac.nets import TanhGaussianActor
 @dataclass(frozen=True)
 class BCConfig(AgentConfig):
     loss: Literal["likelihood", "mse"] = "likelihood"
-    """Minus the tanh-Gaussian's log-likelihood, or the squared error of the mean action, which leaves the
-    standard deviation as it was drawn."""
+    """Loss: negative log-likelihood of the tanh-Gaussian policy, or mean squared error of its mean action,
+    which does not train the standard deviation."""
 
 
 @register("bc", offline=True)

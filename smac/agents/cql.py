@@ -20,18 +20,18 @@ INITIAL_LOG_MULTIPLIER = 1.0  # as in the code of CQL and Cal-QL
 @dataclass(frozen=True)
 class CQLConfig(SACConfig):
     cql_alpha: float = 5.0
-    """Weight of the conservative penalty against the Bellman error."""
+    """Weight of the conservative penalty relative to the Bellman loss."""
     cql_actions: int = 10
-    """Actions sampled per state from each of: uniform, pi(s), pi(s')."""
+    """Actions sampled per state for the log-sum-exp, from each of: uniform, pi(s), pi(s')."""
     cql_gap: float | None = None
-    """If given, a Lagrange multiplier alpha' scales the penalty so that it stays near this gap: the weight is
-    alpha' * `cql_alpha`, and alpha' grows while the penalty is above the gap."""
+    """Target gap of the Lagrange version: the penalty's weight is alpha' * `cql_alpha`, where the multiplier
+    alpha' grows while the penalty exceeds the gap; default: no Lagrange multiplier."""
     multiplier_lr: float = 3e-4
-    """Adam's learning rate for the logarithm of alpha'."""
+    """Learning rate of the log-multiplier alpha'."""
     max_target_backup: bool = True
-    """Back up the best of `cql_actions` next actions instead of one."""
+    """Max-Q backup: the target uses the best of `cql_actions` sampled next actions."""
     importance_sampling: bool = True
-    """Subtract each sampled action's log-density inside the log-sum-exp."""
+    """Importance-sampling correction: subtract each sampled action's log-density in the log-sum-exp."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -23,16 +23,16 @@ from smac.optim import set_learning_rate
 @dataclass(frozen=True)
 class IQLConfig(CriticConfig):
     expectile: float = 0.7
-    """Expectile of Q over the data's actions that V estimates; 0.5 is the mean."""
+    """Expectile (tau in IQL's paper) for the value function; 0.5 is the mean."""
     inverse_temperature: float = 3.0
-    """beta: how strongly the actor prefers actions of high advantage; 0 is behaviour cloning."""
+    """Inverse temperature beta of advantage-weighted regression; 0 is behaviour cloning."""
     advantage_clip: float = 100.0
     """Upper bound of the weights exp(beta * advantage)."""
     value_lr: float = 3e-4
-    """Adam's learning rate for V."""
+    """Learning rate of the value function V."""
     actor_decay_steps: int = 0
-    """Updates over which the actor's learning rate falls to 0 along a cosine (the reference: all offline
-    updates); 0 keeps it."""
+    """Length of the cosine decay of the actor's learning rate, in updates (the reference code: all offline
+    updates); 0: constant learning rate."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

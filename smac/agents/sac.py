@@ -19,13 +19,14 @@ TEMPERATURE_FLOOR = 1e-6  # of a critic that is flat in the action
 @dataclass(frozen=True)
 class SACConfig(CriticConfig):
     temperature_lr: float = 3e-4
-    """Adam's learning rate for the logarithm of the temperature."""
+    """Learning rate of the log-temperature (entropy coefficient alpha)."""
     initial_temperature: float = 1.0
-    """The entropy's weight at the start of a training from nothing, and offline."""
+    """Initial temperature (entropy coefficient alpha) in offline training and when training from scratch."""
     target_entropy: float | None = None
-    """Entropy that the temperature aims at; minus the action dimension if not given."""
+    """Target entropy; default: minus the action dimension."""
     backup_entropy: bool = False
-    """Subtract alpha log pi(a'|s') from the target, as in the paper. Off in Cal-QL and WSRL."""
+    """Entropy term -alpha log pi(a'|s') in the Bellman target, as in SAC's paper; Cal-QL and WSRL have
+    none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,7 +86,7 @@ class SAC(ActorCritic):
     def actor_loss(self, batch: Batch) -> tuple[Tensor, Tensor, Metrics]:
         """E[alpha log pi(a|s) - Q(s, a)], and the batch's log-densities for the temperature."""
         actions, log_probs = self.actor.sample(batch.observations, self.policy_noise(batch))
-        q = self.climbed(self.critic(batch.observations, actions))
+        q = self.actor_q(self.critic(batch.observations, actions))
         loss = (self.alpha * log_probs - q).mean(-1)
         metrics = {
             "train/actor_loss": loss.detach(),
@@ -128,5 +129,5 @@ class SAC(ActorCritic):
         """
         samples = noise.shape[-2] // observations.shape[-2]
         actions, log_probs = self.actor.sample(observations, noise)
-        q = self.climbed(self.critic(observations.repeat_interleave(samples, dim=-2), actions))
+        q = self.actor_q(self.critic(observations.repeat_interleave(samples, dim=-2), actions))
         return balance(*(x.unflatten(-1, (-1, samples)) for x in (q, log_probs)))

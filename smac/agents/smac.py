@@ -65,47 +65,50 @@ PAPER: Mapping[str, Any] = {
 @dataclass(frozen=True)
 class SMACConfig(SACConfig):
     kappa: float = 0.1
-    """Weight of the score-matching loss against the Bellman error."""
+    """Weight of the score-matching loss relative to the Bellman loss."""
     form: Form = "normalised"
-    """`paper`: |grad Q - tau score|^2, which a flat Q with tau = 0 minimises; `normalised` divides by tau."""
+    """Score-matching loss. `paper`: |grad_a Q - tau score|^2, which a constant Q with tau = 0 minimises;
+    `normalised`: divided by tau."""
     match_at: MatchAt = "segment"
-    """Where the critic is matched. `uniform+policy`: half of the batch at actions drawn evenly from the box,
-    half at the policy's (the paper's B(A)). Otherwise half at the data's actions, and half at the data's too,
-    at the policy's, between the two (segment), at noised data actions, or evenly over the box."""
+    """Actions at which the score-matching loss is evaluated. `uniform+policy`: half uniform, half from the
+    policy (the paper's B(A)). Otherwise half of the batch at the dataset's actions and the other half at the
+    dataset's, at the policy's, on the segment between the two, at noised dataset actions, or uniform."""
     tau: TauKind = "positive"
-    """What ties gradient and score: a learned positive head of the state, a head free in sign and size (the
-    paper; with --form paper), one learned positive number, or the temperature."""
+    """Scale tau between the critic's action gradient and the score: a learned positive function of the state,
+    an unconstrained one (the paper; with --form paper), one learned positive number, or the temperature."""
     initial_tau: float = 0.1
-    """tau at the start."""
+    """Initial value of tau."""
     sigma: float = 0.1
-    """Noise level at which the score is asked for, in units of the action box [-1, 1]."""
+    """Noise level at which the diffusion model's score is evaluated; actions lie in [-1, 1]."""
     score_network: ScoreNetwork = "mlp"
-    """The diffusion model's network: an MLP with LayerNorm, or IDQL's residual blocks, one for each of
-    `--diffusion-hidden`."""
+    """Network of the diffusion model: an MLP with LayerNorm, or IDQL's residual blocks, one per width in
+    --diffusion-hidden."""
     outcome: OutcomeKind = "average_return_to_go"
-    """What the diffusion model is conditioned on."""
+    """Outcome that the diffusion model is conditioned on."""
     condition: Literal["own", "quantile", "none"] = "own"
-    """The outcome asked for in the score: the transition's own, a high quantile of the data's, or none."""
+    """Outcome at which the score is evaluated: the transition's own, a quantile of the dataset's, or none
+    (unconditional)."""
     outcome_quantile: float = 0.9
-    """The quantile, with `--condition quantile`."""
+    """Quantile for --condition quantile."""
     diffusion: Parametrisation = "edm"
-    """What the diffusion model learns: `edm` to denoise, `vp` to predict the noise of a variance-preserving
-    process. Either gives the score at any `--sigma`; EDM needs somewhat fewer updates for it."""
+    """Parametrisation of the diffusion model: `edm` predicts the denoised action, `vp` the noise of a
+    variance-preserving process. Both give the score at any --sigma; EDM needs somewhat fewer updates."""
     vp_steps: int = 0
-    """Noise levels of `vp`: 0 for continuous time, or a number of discrete ones, of which the one at or below
-    `--sigma` gives the score. The lowest sigma is 0.494 with 5, 0.132 with 20, 0.039 with 100."""
+    """Discrete noise levels of `vp`; 0: continuous time. The score is taken at the level at or below --sigma;
+    the lowest sigma is 0.494 with 5 levels, 0.132 with 20, 0.039 with 100."""
     diffusion_steps: int = 10_000
-    """Updates of the diffusion model before the critic's first."""
+    """Gradient steps of the diffusion model, before actor and critics are trained."""
     diffusion_hidden: tuple[int, ...] = (256, 256, 256)
-    """Widths of the diffusion model."""
+    """Widths of the hidden layers of the diffusion model."""
     diffusion_lr: float = 1e-3
-    """Adam's learning rate for the diffusion model."""
+    """Learning rate of the diffusion model."""
     diffusion_ema: float = 0.995
-    """Memory of the moving average of the diffusion model's weights."""
+    """Decay of the exponential moving average (EMA) of the diffusion model's weights."""
     outcome_dropout: float = 0.1
-    """Share of training rows whose outcome is hidden, so that an unconditional score exists."""
+    """Probability of dropping the outcome in training (classifier-free guidance), for the unconditional
+    score."""
     initial_temperature: float = 0.1
-    """The actor's entropy weight at the start, near tau, so that the actor sharpens early."""
+    """Initial temperature (entropy coefficient alpha); near tau, so that the policy's entropy falls early."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

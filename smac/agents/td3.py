@@ -21,21 +21,22 @@ from smac.agents.registry import register
 from smac.data.replay import Batch
 from smac.nets import DeterministicActor
 
-ACTOR, TARGETS = 1, 2  # what an update may include beside the critics
+ACTOR, TARGETS = 1, 2  # what an update may include apart from the critics
 
 
 @dataclass(frozen=True)
 class TD3Config(CriticConfig):
     actor_value: ActorValue = "first"
-    """What the actor climbs: the critics' minimum, their mean (RLPD), or the first critic (TD3)."""
+    """Q estimate that the actor maximises: minimum over the critics, their mean (RLPD), or the first critic
+    (TD3)."""
     policy_noise: float = 0.2
-    """Standard deviation of the noise on the target policy's actions."""
+    """Standard deviation of the target policy smoothing noise."""
     noise_clip: float = 0.5
-    """Bound of that noise."""
+    """Clipping range of the target policy smoothing noise."""
     policy_delay: int = 2
-    """Critic updates to one update of the actor and of all targets."""
+    """Critic updates per update of the actor and the target networks (delayed policy updates)."""
     exploration_noise: float = 0.1
-    """Standard deviation of the noise on the actions that collect experience."""
+    """Standard deviation of the Gaussian exploration noise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,7 +51,7 @@ def smoothed(actions: Tensor, noise: Tensor, scale: float, clip: float) -> Tenso
 
 @register("td3", online=True)
 class TD3(ActorCritic):
-    """A deterministic actor that climbs the first critic, with a slow copy of its own."""
+    """A deterministic actor that maximises the first critic, with a slow copy of its own."""
 
     label = "TD3"
     Config = TD3Config
@@ -91,7 +92,7 @@ class TD3(ActorCritic):
 
     def actor_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """-E[Q(s, pi(s))]."""
-        q = self.climbed(self.critic(batch.observations, self.actor(batch.observations)))
+        q = self.actor_q(self.critic(batch.observations, self.actor(batch.observations)))
         loss = -q.mean(-1)
         return loss, {"train/actor_loss": loss.detach(), "train/q_policy": q.detach().mean(-1)}
 

@@ -15,11 +15,11 @@ from smac.data.replay import Batch
 @dataclass(frozen=True)
 class TD3BCConfig(TD3Config):
     standardise_observations: bool = True
-    """Offline, networks see observations standardised by the dataset's statistics; checkpoints hold the same
-    networks of raw observations."""
+    """Standardise observations by the dataset's mean and standard deviation in offline training; checkpoints
+    hold equivalent networks of raw observations."""
     bc_alpha: float = 2.5
-    """The actor climbs lambda Q with lambda = `bc_alpha` / mean |Q|, against its squared distance to the
-    batch's actions."""
+    """alpha of TD3+BC: the actor maximises lambda Q minus the squared error to the dataset's actions, with
+    lambda = alpha / mean |Q|."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,7 +42,7 @@ class TD3BC(TD3):
     def actor_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """E[-lambda Q(s, pi(s)) + (pi(s) - a)^2]."""
         actions = self.actor(batch.observations)
-        q = self.climbed(self.critic(batch.observations, actions))
+        q = self.actor_q(self.critic(batch.observations, actions))
         weight = q_weight(q, self.config.bc_alpha)
         cloning = ((actions - batch.actions) ** 2).mean((-2, -1))
         loss = cloning - weight * q.mean(-1)

@@ -71,7 +71,7 @@ class Job(ABC):
     """What all three have in common; every field is one of `config.json`."""
 
     command: ClassVar[str]  # the verb
-    moment: ClassVar[str]  # of the checkpoints that it ends with
+    final_checkpoint: ClassVar[str]  # kind of the checkpoints that it ends with
 
     @abstractmethod
     def folder_words(self) -> Sequence[str]:
@@ -98,29 +98,29 @@ class Pretraining(Job):
     """Name of the task (`smac tasks`), or the id of a gymnasium environment; options follow an @, as in
     Pendulum-v1@horizon=100."""
     algorithm: str
-    """Name of the algorithm."""
+    """Algorithm."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
     variant: str | None = None
-    """A named set of the algorithm's options, each of which can still be given: of smac, `paper` (as
-    published) or `sharp` (its defaults)."""
+    """Named preset of the algorithm's options, which can be overridden: for smac, `paper` (as published) or
+    `sharp` (the default)."""
     offline: tyro.conf.OmitArgPrefixes[OfflineOptions] = field(default_factory=OfflineOptions)
     """Options of the offline phase."""
     dataset: str | None = None
     """Dataset id or path of a dataset's folder; default: the task's own."""
     data_root: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
     seed: int = 0
-    """The first training seed."""
+    """First training seed."""
     seeds: int = 1
-    """How many seeds, trained as one stack: seed, seed + 1, ..."""
+    """Number of training seeds (seed, seed + 1, ...), trained in parallel as one stack."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
+    """Device: cpu, cuda, or auto."""
     threads: int = 1
-    """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
+    """CPU threads of torch; 1 is fastest for networks up to about 256 wide."""
 
     command = "pretrain"
-    moment = "offline"
+    final_checkpoint = "offline"
 
     def folder_words(self) -> Sequence[str]:
         return "pretrain", get_task(self.task).name, self.algorithm
@@ -142,29 +142,30 @@ class Pretraining(Job):
 
 @dataclass(frozen=True)
 class Finetuning(Job):
-    """Continue a checkpoint online, with an empty buffer."""
+    """Continue the training of a checkpoint online, with an empty replay buffer."""
 
     start: Annotated[Path, tyro.conf.arg(name="from")]
-    """Checkpoint file, or a run directory: then every seed-*/offline.safetensors in it, as one stack."""
+    """Checkpoint file, or a run directory: then all its seed-*/offline.safetensors, fine-tuned as one
+    stack."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
-    """Options of the algorithm; those of the networks are the checkpoint's."""
+    """Options of the algorithm; the networks are the checkpoint's."""
     algorithm: OnlineName = "sac"
-    """Name of the algorithm."""
+    """Algorithm."""
     online: tyro.conf.OmitArgPrefixes[FinetuneOptions] = field(default_factory=FinetuneOptions)
     """Options of the online phase."""
     dataset: str | None = None
-    """Dataset of --offline-ratio; default: the task's own."""
+    """Dataset for --offline-ratio: id or folder; default: the task's own."""
     data_root: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
     seed: int | None = None
     """Seed of the online phase; default: the checkpoint's own."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
+    """Device: cpu, cuda, or auto."""
     threads: int = 1
-    """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
+    """CPU threads of torch; 1 is fastest for networks up to about 256 wide."""
 
     command = "finetune"
-    moment = "online"
+    final_checkpoint = "online"
 
     def folder_words(self) -> Sequence[str]:
         about = starting_points(self.start)[0].description
@@ -192,7 +193,7 @@ class Finetuning(Job):
 
 @dataclass(frozen=True)
 class Training(Job):
-    """Train online from nothing."""
+    """Train online from scratch."""
 
     task: TaskName
     """Name of the task (`smac tasks`), or the id of a gymnasium environment; options follow an @, as in
@@ -200,24 +201,24 @@ class Training(Job):
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
     """Options of the algorithm."""
     algorithm: OnlineName = "sac"
-    """Name of the algorithm."""
+    """Algorithm."""
     online: tyro.conf.OmitArgPrefixes[OnlineOptions] = field(default_factory=OnlineOptions)
     """Options of the online phase."""
     dataset: str | None = None
-    """Dataset of --offline-ratio; default: the task's own."""
+    """Dataset for --offline-ratio: id or folder; default: the task's own."""
     data_root: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
     seed: int = 0
-    """The first training seed."""
+    """First training seed."""
     seeds: int = 1
-    """How many seeds, trained as one stack: seed, seed + 1, ..."""
+    """Number of training seeds (seed, seed + 1, ...), trained in parallel as one stack."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
+    """Device: cpu, cuda, or auto."""
     threads: int = 1
-    """Threads of one matrix product; 1 is fastest for networks up to about 256 wide."""
+    """CPU threads of torch; 1 is fastest for networks up to about 256 wide."""
 
     command = "train"
-    moment = "online"
+    final_checkpoint = "online"
 
     def folder_words(self) -> Sequence[str]:
         return "train", get_task(self.task).name, self.algorithm
@@ -273,14 +274,14 @@ def _former(online: Mapping[str, Any]) -> dict[str, Any]:
 # ---- what jobs are made of -------------------------------------------------------------------------------
 
 
-def starting_points(path: Path, moment: str = "offline") -> list[Checkpoint]:
+def starting_points(path: Path, kind: str = "offline") -> list[Checkpoint]:
     """The checkpoint of a file, or those of every seed of a run directory, in the order of the seeds."""
     if not path.is_dir():
         return [load_checkpoint(path)]
-    files = sorted(path.glob(f"seed-*/{moment}.safetensors"), key=lambda f: int(f.parent.name[5:]))
+    files = sorted(path.glob(f"seed-*/{kind}.safetensors"), key=lambda f: int(f.parent.name[5:]))
     if not files:
-        what = "a run directory of `smac pretrain`" if moment == "offline" else "a run that has ended"
-        raise UserError(f"{path}: holds no seed-*/{moment}.safetensors; name {what}")
+        what = "a run directory of `smac pretrain`" if kind == "offline" else "a run that has ended"
+        raise UserError(f"{path}: holds no seed-*/{kind}.safetensors; name {what}")
     return [load_checkpoint(file) for file in files]
 
 

@@ -30,10 +30,10 @@ class OfflineOptions(Schedule):
     """The offline phase; steps are gradient steps."""
 
     steps: int = 20_000
-    """Gradient steps of the agent."""
+    """Gradient steps."""
     score_from: Path | None = None
-    """SMAC: take the diffusion model from this run directory of the same seeds and data, instead of training
-    one; for comparisons that differ in other things."""
+    """SMAC: load the diffusion model from this run directory (same seeds and dataset) instead of training
+    one."""
 
 
 def pretrain(run: Run, task: Task, agent: Agent, data: OfflineData, options: OfflineOptions) -> None:

@@ -1,4 +1,4 @@
-"""The online phase: from checkpoints through the switch, or from nothing, with an empty buffer."""
+"""The online phase: from checkpoints through the switch, or from scratch, with an empty replay buffer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from torch import Tensor
 
 from smac.agents.base import Agent
@@ -34,26 +33,26 @@ class OnlineOptions(Schedule):
     steps: int = 10_000
     """Environment steps, per seed."""
     updates_per_step: int = 1
-    """Updates of the critics per environment step."""
+    """Critic updates per environment step (update-to-data ratio)."""
     actor_updates_per_step: int = 1
-    """The actor (and its temperature) is updated in the last of these alone, as in RLPD and WSRL."""
+    """Actor (and temperature) updates per environment step: in the last ones of the critic updates, as in
+    RLPD and WSRL."""
     learning_starts: int | None = None
-    """Transitions in the buffer before the first update; default: as many as one full episode has, but at
-    most a tenth of the run."""
+    """Environment steps before the first update; default: the length of one full episode, but at most a tenth
+    of the run."""
     warmup_steps: int = 0
-    """Environment steps without an update, and in a training from nothing with uniform actions; after a
-    switch the checkpoint's policy plays (WSRL)."""
+    """Warm-up: environment steps without updates. Actions are uniformly random when training from scratch,
+    and the checkpoint's policy when fine-tuning (WSRL)."""
     offline_ratio: float = 0.0
-    """Share of every batch that is drawn from the offline dataset: 0 in SMAC's paper, 0.5 in RLPD. In our
-    runs a half took most of the drop of SMAC's checkpoints away, not that of all methods'."""
+    """Share of every batch that is sampled from the offline dataset: 0 in SMAC's paper, 0.5 in RLPD."""
     buffer_size: int = 1_000_000
-    """Transitions the replay buffer holds, per seed; the oldest go first."""
+    """Capacity of the replay buffer, in transitions, per seed."""
     eval_every: int = 500
     """Steps between two evaluations."""
     late_eval_every: int | None = None
-    """Steps between two evaluations after the first `late_from`; the same as before if not given."""
+    """Steps between two evaluations after step `late_from`; default: --eval-every."""
     late_from: int = 5_000
-    """See `late_eval_every`: a drop comes early."""
+    """Step after which --late-eval-every holds, to evaluate often only where a drop is expected."""
     trajectory_every: int = 1_000
     """Steps between two checkpoints in trajectory/; 0 for none."""
 
@@ -88,18 +87,18 @@ class FinetuneOptions(OnlineOptions):
     """The online phase after a switch."""
 
     dip_within: int = 10_000
-    """Environment steps after the switch within which its dip is measured."""
+    """Environment steps after the switch in which the dip (the largest fall of the score) is measured."""
     dip_margin: float | None = None
-    """Fall that does not matter, for the verdict `switch/monotone`: of the score (default: 0.05), and of the
-    return where a task has no reference returns (default: none, and no verdict)."""
+    """Fall that counts as none in the verdict `switch/monotone`: of the score (default: 0.05), or of the
+    return for tasks without reference returns (default: no verdict)."""
     initialise_critic: bool = False
-    """Begin with new critics if the checkpoint has none, as after behaviour cloning."""
-    optimiser_state: Annotated[OptimiserState, tyro.conf.arg(aliases=["--momenta"])] = "keep"
-    """What the optimisers remember at the switch: the checkpoint's moments, or nothing (`reset`)."""
+    """Initialise new critics if the checkpoint has none, as after behaviour cloning."""
+    optimiser_state: OptimiserState = "keep"
+    """Optimiser state (Adam's moments, Muon's momentum) at the switch: keep the checkpoint's, or reset it."""
     temperature_at_switch: TemperatureRule = "entropy"
-    """SAC's temperature before its first update, by one rule for all methods. `entropy`: at which the entropy
-    term and Q spread equally over the policy's actions, on states of its first episodes; `learned`: the
-    checkpoint's own, which IQL and TD3+BC have none of; or a number."""
+    """SAC's temperature at the first online update. `entropy`: such that the entropy term and Q vary equally
+    over the policy's actions on the first states; `learned`: the checkpoint's (IQL and TD3+BC have none); or
+    a number."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,7 +141,7 @@ def after_switch(
     options: FinetuneOptions,
     offline: OfflineData | None = None,
 ) -> None:
-    """Go on online with an agent that has taken over `checkpoints`.
+    """Train online with an agent that has loaded `checkpoints`.
 
     Writes `seed-*/offline` (a copy of the checkpoint), `online`, and the trajectory between them. The first
     row of metrics.csv, step 0, is the checkpoint as it came. `offline` holds the data of `offline_ratio`.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from smac.agents import registered_name
 from smac.agents.base import Agent
-from smac.checkpoint import Description, Moment, save_checkpoint
+from smac.checkpoint import CheckpointKind, Description, save_checkpoint
 from smac.envs import notice_of
 from smac.errors import UserError
 from smac.files import write_json
@@ -47,19 +47,19 @@ class Schedule:
     eval_every: int = 2_500
     """Steps between two evaluations."""
     eval_episodes: int = 20
-    """Episodes of an evaluation; the same ones every time."""
+    """Episodes per evaluation, with the same seeds every time."""
     eval_seed: int = 0
     """Seed of the evaluation episodes."""
     trajectory_every: int = 0
-    """Steps between two checkpoints in trajectory/; 0 for none."""
+    """Steps between two checkpoints in trajectory/; 0: none."""
     save_every: int = 1_000
-    """Steps between two saved states, from which `smac resume` continues; 0 for none."""
+    """Steps between two saved training states, from which `smac resume` continues; 0: none."""
     updates: UpdateMode = "auto"
-    """How updates run: `eager`; `graph` (CUDA graphs); `compile`, a whole update as one program on
-    the CPU, equal up to rounding: compiled in minutes once and then kept on disk; `auto` is `graph` on CUDA
-    and `eager` elsewhere."""
+    """How updates are executed: `eager`; `graph` (CUDA graphs); `compile` (torch.compile of a whole update on
+    the CPU, equal up to rounding; takes minutes once, then cached on disk); `auto`: `graph` on CUDA, else
+    `eager`."""
     log_to: tuple[SinkName, ...] = ()
-    """Loggers beside metrics.csv: tensorboard, wandb."""
+    """Loggers in addition to metrics.csv: tensorboard, wandb."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -74,14 +74,14 @@ class Schedule:
 
 
 class Recorder:
-    """Watches one phase of a run. `parts` are what its saved state holds beside the agent and the means."""
+    """Watches one phase of a run. `parts` are in its saved state in addition to the agent and the means."""
 
     def __init__(
         self,
         run: Run,
         task: Task,
         agent: Agent,
-        phase: Moment,
+        phase: CheckpointKind,
         steps: int,
         schedule: Schedule,
         parts: Mapping[str, Any],
@@ -160,27 +160,27 @@ class Recorder:
         for sink in self.sinks:
             sink.close()
 
-    def save(self, moment: Moment, step: int, name: str) -> None:
+    def save(self, kind: CheckpointKind, step: int, name: str) -> None:
         """One checkpoint per seed, with the seed's latest metrics and the descriptions it descends from.
 
         That of a phase's end also holds what the optimisers remember.
         """
         for k, seed in enumerate(self.agent.seeds):
             description = replace(
-                describe(self.agent, self.task, moment, step, k),
+                describe(self.agent, self.task, kind, step, k),
                 metrics=dict(self.run.latest.get(seed, {})),
                 history=self.history[k] if self.history else [],
             )
-            tensors = self.agent.tensors(k) | ({} if moment == "trajectory" else self.agent.moments(k))
+            tensors = self.agent.tensors(k) | ({} if kind == "trajectory" else self.agent.moments(k))
             save_checkpoint(self.run.checkpoint_path(seed, name), tensors, description)
 
 
-def describe(agent: Agent, task: Task, moment: Moment, step: int, k: int) -> Description:
+def describe(agent: Agent, task: Task, kind: CheckpointKind, step: int, k: int) -> Description:
     """What the checkpoint of the agent's k-th seed says of itself."""
     return Description(
         task=task.name,
         algorithm=registered_name(type(agent)),
-        moment=moment,
+        moment=kind,
         step=step,
         seed=agent.seeds[k],
         observation_dim=agent.observation_dim,

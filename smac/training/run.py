@@ -24,7 +24,11 @@ from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
 
 METRICS, STATE = "metrics.csv", "state.safetensors"
-MOMENTS = {"pretrain": "offline", "finetune": "online", "train": "online"}  # what each command ends with
+FINAL_CHECKPOINT = {
+    "pretrain": "offline",
+    "finetune": "online",
+    "train": "online",
+}  # what each command ends with
 
 PROGRESS_INTERVAL = 0.5  # seconds between two writes of progress.json
 Watch = Callable[[str, int, int], None]  # phase, step, total
@@ -181,17 +185,17 @@ def run_config(directory: Path) -> dict[str, Any]:
     if not directory.is_dir():
         raise UserError(f"{directory}: no such run directory")
     config = read_json(directory / "config.json")
-    if config.get("command") not in MOMENTS:
+    if config.get("command") not in FINAL_CHECKPOINT:
         raise UserError(f"{directory}: its config.json is not that of a training run")
     return config
 
 
 def finished(directory: Path, config: Mapping[str, Any]) -> bool:
     """A run that has ended keeps its checkpoints and no state."""
-    ends = list(directory.glob(f"seed-*/{MOMENTS[config['command']]}.safetensors"))
+    ends = list(directory.glob(f"seed-*/{FINAL_CHECKPOINT[config['command']]}.safetensors"))
     return bool(ends) and not (directory / STATE).exists()
 
 
 def _has_ended(directory: Path) -> bool:
     config = read_json(directory / "config.json")
-    return config.get("command") in MOMENTS and finished(directory, config)
+    return config.get("command") in FINAL_CHECKPOINT and finished(directory, config)

@@ -119,7 +119,7 @@ def test_what_the_actor_climbs():
     q = torch.tensor([[[3.0], [1.0], [5.0]]])
     for choice, value in (("min", 1.0), ("mean", 3.0), ("first", 3.0)):
         agent = toy_agent("sac", [0], ensemble=3, actor_value=choice)
-        assert agent.climbed(q).item() == value
+        assert agent.actor_q(q).item() == value
 
 
 @pytest.mark.parametrize(
