@@ -59,11 +59,11 @@ class Collect:
     """File of a policy: a checkpoint of ours, or of another library (docs/formats.md), of which only tensors
     are read. AntMaze's walking policy (policy_ant_goal.npz) is led to the goal."""
     action_units: Literal["env", "unit"] | None = None
-    """Units of that policy's actions, the environment's or [-1, 1], where its file does not say."""
+    """Units of that policy's actions, if its file does not say: the environment's (env) or [-1, 1] (unit)."""
     normaliser: str | None = None
-    """What its observations go through, where its file does not say: the file of a VecNormalize, or none."""
+    """Its observation normaliser, if its file does not say: the file of a VecNormalize, or none."""
     stochastic: bool = False
-    """Sample the policy's actions instead of taking the mean."""
+    """Sample the policy's actions instead of using the mean action."""
     episodes: int = 500
     """Number of episodes."""
     noise: float | None = None
@@ -73,9 +73,9 @@ class Collect:
     """PointMaze: probability per step of a detour to a random cell; larger values lower the success rate;
     default: 0.003."""
     success_rate: float | None = None
-    """Share of episodes to succeed: finds the noise that gives it (PointMaze: the wander)."""
+    """Target success rate: the noise (PointMaze: the wander) is chosen to reach it."""
     rate_episodes: int = 100
-    """Episodes on which the search for the success rate measures each noise."""
+    """Episodes per noise level in the search for the success rate."""
     mixture: str | None = None
     """Shares of episodes by how they are made, such as expert:0.2,noisy:0.8. Names: expert (no noise and no
     wander), noisy (as --noise, --wander or --success-rate say), random (uniform actions), a noise level such
@@ -83,11 +83,11 @@ class Collect:
     any_cells: bool = False
     """AntMaze: start and goal in any two cells, instead of the task's own."""
     seed: int = 0
-    """Seed of everything random; the same seed gives the same dataset with any number of workers."""
+    """Random seed; the same seed gives the same dataset with any number of workers."""
     workers: int = 1
-    """Processes."""
+    """Number of processes."""
     out: Path | None = None
-    """Folder of datasets to write to; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets to write to; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 
     def run(self) -> None:
         """Collects, writes, and prints where and what."""
@@ -197,7 +197,7 @@ class Subset:
     seed: int = 0
     """Seed of the choice; shares of the same dataset and seed are nested."""
     out: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 
     def run(self) -> None:
         """Reads, writes, and prints where and what."""
@@ -224,7 +224,7 @@ class Subset:
 
 @dataclass(frozen=True)
 class Import:
-    """Convert data of others into a Minari dataset in a task's convention, actions clipped to [-1, 1].
+    """Convert a recorded dataset into a Minari dataset in a task's convention, actions clipped to [-1, 1].
 
     For the human Adroit demonstrations: door_human.npz with door-binary, relocate_human.npz with
     relocate-binary.
@@ -242,14 +242,14 @@ class Import:
     dataset: str | None = None
     """Id of the new dataset; default: the task's own."""
     action_units: Literal["env", "unit"] | None = None
-    """Units of the recorded actions, the environment's or [-1, 1], where the file does not say."""
+    """Units of the recorded actions, if the file does not say: the environment's (env) or [-1, 1] (unit)."""
     replay: bool = True
     """Set recorded states, take recorded actions, and refuse data whose steps the environment does not
     repeat; where its state cannot be set, the reason is said."""
     seed: int = 0
     """Taken by every command that writes; an import draws nothing at random."""
     out: Path | None = None
-    """Folder of datasets to write to; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets to write to; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 
     def run(self) -> None:
         """Converts, writes, and prints where and what."""
@@ -264,7 +264,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Mix:
-    """Put datasets of one task together, such as demonstrations and rollouts of a policy cloned from them."""
+    """Concatenate datasets of one task, such as demonstrations and rollouts of a policy cloned from them."""
 
     examples: ClassVar = (
         "smac data mix --parts smac/human-v0 me/bc-v0 --task door-binary --dataset smac/door-binary-v0",
@@ -282,7 +282,7 @@ class Mix:
     seed: int = 0
     """Taken by every command that writes; mixing draws nothing at random."""
     out: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 
     def run(self) -> None:
         """Reads, writes, and prints where and what."""
@@ -294,7 +294,7 @@ class Mix:
 
 @dataclass(frozen=True)
 class List:
-    """List the datasets there are."""
+    """List the available datasets."""
 
     examples: ClassVar = (
         "smac data list",
@@ -303,7 +303,7 @@ class List:
     former: ClassVar = {"--out": "--data-root"}
     often: ClassVar = ("data_root",)
     data_root: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 
     def run(self) -> None:
         """Prints one line per dataset."""
@@ -330,7 +330,7 @@ class Info:
     task: str | None = None
     """Task to read it for; default: the one it was made for."""
     data_root: Path | None = None
-    """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
+    """Root folder of datasets; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
     figure: Path | None = None
     """Draw returns, lengths, success, actions, and in a maze the places visited, to FIGURE.png and .pdf."""
     json: Path | None = None

@@ -73,8 +73,8 @@ class Children:
 
 @contextmanager
 def side_by_side(workers: int) -> Iterator[tuple[ThreadPoolExecutor, Children]]:
-    """Threads, and the commands that they run. If one fails, those beside it run to their end and no other is
-    begun; an interrupt or SIGTERM ends them all."""
+    """Threads, and the commands that they run. If one fails, the others that run are waited for and no other
+    is begun; an interrupt or SIGTERM ends them all."""
     children = Children()
     with ThreadPoolExecutor(workers) as pool:
         try:

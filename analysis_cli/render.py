@@ -34,15 +34,16 @@ class Render:
     task: str | None = None
     """Task, or id of an environment, of a policy whose file does not say."""
     action_units: Literal["env", "unit"] | None = None
-    """Units of such a policy's actions, the environment's or [-1, 1], where its file does not say."""
+    """Units of such a policy's actions, if its file does not say: the environment's (env) or [-1, 1]
+    (unit)."""
     normaliser: str | None = None
-    """What its observations go through, where its file does not say: the file of a VecNormalize, or none."""
+    """Its observation normaliser, if its file does not say: the file of a VecNormalize, or none."""
     episode: int = 0
     """Which episode, counted from 0; they are those of `smac evaluate` with the same seed."""
     seed: int = 0
     """Seed of the episodes."""
     stochastic: bool = False
-    """Sample actions instead of taking the mean."""
+    """Sample actions instead of using the mean action."""
     every: int = 5
     """Steps from picture to picture; the last state is always drawn."""
     size: int = 240

@@ -86,7 +86,7 @@ class MeasureTasks:
     workers: int = 1
     """Processes; the numbers do not depend on it."""
     out: Path = Path("runs/tasks.md")
-    """The table; a JSON file of the same name is written beside it."""
+    """The table; a JSON file of the same name is written next to it."""
 
     def run(self) -> None:
         """Measures what is left, writes after each task, prints the table."""

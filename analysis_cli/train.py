@@ -146,15 +146,16 @@ class Evaluate:
     task: str | None = None
     """Task, or id of an environment, of a policy whose file does not say."""
     action_units: Literal["env", "unit"] | None = None
-    """Units of such a policy's actions, the environment's or [-1, 1], where its file does not say."""
+    """Units of such a policy's actions, if its file does not say: the environment's (env) or [-1, 1]
+    (unit)."""
     normaliser: str | None = None
-    """What its observations go through, where its file does not say: the file of a VecNormalize, or none."""
+    """Its observation normaliser, if its file does not say: the file of a VecNormalize, or none."""
     episodes: int = 100
     """Number of episodes, the same ones for every seed."""
     seed: int = 0
     """Seed of the episodes."""
     stochastic: bool = False
-    """Sample actions instead of taking the mean."""
+    """Sample actions instead of using the mean action."""
     out: Path | None = None
     """Directory for evaluation.json; default: a new one in runs/."""
 

@@ -192,7 +192,7 @@ def carry_out(out: Path, workers: int) -> None:
 
 
 def _train(out: Path, plan: Mapping[str, Any], workers: int) -> None:
-    """Train the cells that have not ended. If one fails, those beside it are trained to their end."""
+    """Train the cells that have not ended. If one fails, the others that run are trained to their end."""
     stages = [
         {name: words for name, words in plan["cells"].items() if name.startswith(stage)}
         for stage in ("pretrain/", "finetune/")

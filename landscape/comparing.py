@@ -66,7 +66,7 @@ def compare_said(
     """`compare` of methods as `landscape.study.patterns` reads them; `options` are its others.
 
     With `out` the lines between policies are written there as they come, and those that are there are read,
-    so that a killed command goes on.
+    so that a killed command can be resumed.
     """
     if len(said) < 2:
         raise UserError("a comparison is of two methods or more; `landscape report` takes one")

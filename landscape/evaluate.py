@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How policies are evaluated. The first five say what is played, the others only how it gets done."""
+    """How policies are evaluated. The first five say what is played, the others only how it is computed."""
 
     episodes: int = 20
     """Episodes per point; every point plays the same ones."""

@@ -47,17 +47,18 @@ OF_CRITIC: tuple[Field, ...] = ("q", "actor_loss", "critic_loss")
 
 @dataclass(frozen=True)
 class FieldOptions:
-    """Fields that cost no episodes."""
+    """What the critic says at every point, without episodes."""
 
     fields: tuple[Field, ...] = ()
-    """Measured at every point beside the return, without episodes: the critic's value of the policy's actions
-    (q), the actor's and the critic's loss, how far the mean actions have moved (policy_shift)."""
+    """Quantities to measure at every point in addition to the return, without episodes: the critic's Q value
+    of the policy's actions (q), the actor's loss, the critic's loss, the change of the mean actions
+    (policy_shift)."""
     critic: Literal["from", "to"] = "from"
-    """Whose critic: that of the first checkpoint, or of the one it leads to."""
+    """Checkpoint whose critic is used."""
     probe_data: str | None = None
-    """Dataset whose transitions they are measured on; default: a few episodes of the first checkpoint."""
+    """Dataset on whose transitions they are measured; default: a few episodes of the first checkpoint."""
     data_root: Path | None = None
-    """Where datasets are, if not where Minari keeps them."""
+    """Root folder of datasets; default: Minari's (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
 
 
 NO_FIELDS = FieldOptions()
@@ -227,7 +228,7 @@ class Measured:
     """The name of its checkpoint."""
 
     def to_json(self, returns: np.ndarray) -> dict[str, Any]:
-        """What goes beside the fields; `returns` are the mean returns of the points, [points]."""
+        """What is stored with the fields; `returns` are the mean returns of the points, [points]."""
         about = {"transitions": self.probe, "critic": self.critic}
         seen = agreement(self.fields["q"], returns) if "q" in self.fields else None
         return {"probe": about if self.fields else None, "correlation": seen}
@@ -258,8 +259,8 @@ def agreement(q: np.ndarray, returns: np.ndarray) -> dict[str, Any]:
 
 
 class Measurement:
-    """What a study is asked to measure beside the return. Prepared before an episode is played, so that what
-    is missing is told at once."""
+    """What a study is asked to measure in addition to the return. Prepared before an episode is played, so
+    that what is missing is told at once."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ def gather(
     """Results, their directories, and runs, whose lines are played; `methods` is name -> what is of it.
 
     With `out` a line is written there as soon as it has been played, and one that is there is read, so that
-    the same call goes on after a kill. What failed is told in `missing`, not dropped. UserError for what is
+    the same call resumes after a kill. What failed is told in `missing`, not dropped. UserError for what is
     named twice; `Incomplete` after all lines, where only a share of their episodes was to be played.
     """
     looked_up = [

@@ -57,7 +57,7 @@ def check_format(
     it, or acts the same.
 
     Args:
-        path: a file of the format that its own library wrote, with its description beside it if it has one.
+        path: a file of the format that its own library wrote, with its description next to it if it has one.
         observations: [n, obs], and
         actions: [n, act], the mean actions there by that library, as its environment was given them.
         task: task or environment's id.

@@ -223,7 +223,7 @@ def train(
     progress: Watch | None = None,
     **options: Any,
 ) -> TrainingRun:
-    """Train online from nothing, as `smac train`; `task` may be the id of any gymnasium environment."""
+    """Train online from scratch, as `smac train`; `task` may be the id of any gymnasium environment."""
     defaults = default_config(algorithm, get_task(task), ONLINE)
     agent, online, own = split_options(options, (defaults, OnlineOptions()), Training)
     written = call("smac.train", task, algorithm, **options)

@@ -237,7 +237,7 @@ def moments(optimisers: Iterable[Optimiser], names: Mapping[Tensor, str]) -> dic
 def load_moments(
     optimisers: Iterable[Optimiser], names: Mapping[Tensor, str], stack: Sequence[Mapping[str, Tensor]]
 ) -> None:
-    """Take over moments, one mapping per seed; a parameter that is in none of them begins with zeros.
+    """Load moments, one mapping per seed; a parameter that is in none of them begins with zeros.
 
     Raises UserError if a parameter's step count differs between seeds.
     """

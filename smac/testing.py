@@ -127,7 +127,7 @@ def _check_checkpoint(kind: type[Agent], config: AgentConfig, updates: int) -> N
     saved = agent.moments(0)
     again.load_moments([saved])
     for name, tensor in again.moments(0).items():
-        assert torch.equal(tensor, saved[name]), f"what the optimisers remember, {name!r}, is not taken over"
+        assert torch.equal(tensor, saved[name]), f"what the optimisers remember, {name!r}, is not loaded"
 
 
 def _check_preparation(kind: type[Agent], config: AgentConfig, updates: int) -> None:

@@ -26,7 +26,7 @@ TAKES_WORKERS = ("data collect", "transfer", "trajectory", "report", "plane")
 
 @dataclass(frozen=True)
 class Reproduce:
-    """Run what a figure of the paper needs, and draw it. The same command again goes on where it was."""
+    """Run what a figure of the paper needs, and draw it. The same command again resumes it."""
 
     examples: ClassVar = (
         "landscape reproduce transfer --preset smoke",

@@ -18,7 +18,7 @@ from smac.policies import save_policy
 
 @dataclass(frozen=True)
 class Align:
-    """Bring the hidden units of one policy into the order of another's: is the valley between them real?"""
+    """Permute the hidden units of one policy to match another's: is there still a valley between them?"""
 
     examples: ClassVar = (
         "landscape align --from seed-0/offline.safetensors --to seed-1/offline.safetensors",
@@ -29,11 +29,12 @@ class Align:
     start: Annotated[Path, tyro.conf.arg(name="from")]
     """Checkpoint at alpha = 0, the reference."""
     end: Annotated[Path, tyro.conf.arg(name="to")]
-    """Checkpoint at alpha = 1, whose hidden units are reordered; what it does stays the same."""
+    """Checkpoint at alpha = 1, whose hidden units are permuted; its outputs stay the same."""
     points: int = 21
-    """Points on each line, both checkpoints among them."""
+    """Number of points on each line, including both checkpoints."""
     margin: float | None = None
-    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    """Margin: largest valley depth that counts as none, in units of return; default: 5 % of the score
+    range."""
     confidence: float = 0.95
     """Confidence level of the intervals, the band and the verdict, e.g. 0.95."""
     rescale: bool = True

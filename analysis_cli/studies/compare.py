@@ -32,8 +32,8 @@ class Compare:
     `landscape compare MINE="runs/mine/*" THEIRS:from=theirs/bc.pt THEIRS:to="theirs/sac-seed*.pt"
     THEIRS:algorithm=bc,sac THEIRS:step=0,100000 --task Hopper-v5`.
 
-    Files are a pair where the stars match the same text. The seed is what NAME.policy.json beside the file of
-    the end says, else the last number in that text which tells all lines apart, else 0, 1, 2, ... by name.
+    Files are a pair where the stars match the same text. The seed is what NAME.policy.json next to the end's
+    file says, else the last number in that text which tells all lines apart, else 0, 1, 2, ... by name.
     """
 
     examples: ClassVar = (
@@ -47,9 +47,10 @@ class Compare:
     or NAME:from=PATTERN and NAME:to=PATTERN. Of policies also NAME:algorithm, step, seeds (lists with
     commas), task, action_units, normaliser. Or one .toml file with a table [NAME] of these keys for each."""
     points: int = 21
-    """Points on every line, both policies among them."""
+    """Number of points on every line, including both policies."""
     margin: float | None = None
-    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    """Margin: largest valley depth that counts as none, in units of return; default: 5 % of the score
+    range."""
     confidence: float = 0.95
     """Confidence level of the intervals, the bands and the verdicts, e.g. 0.95."""
     adaptive_evaluation: AdaptiveOptions = field(default_factory=AdaptiveOptions)

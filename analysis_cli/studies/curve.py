@@ -36,19 +36,21 @@ class Curve:
     end: Annotated[Path, tyro.conf.arg(name="to")]
     """Checkpoint where it ends."""
     kind: Literal["bezier", "chain"] = "bezier"
-    """A quadratic Bezier curve, or straight legs."""
+    """Quadratic Bezier curve, or a polygonal chain."""
     bends: int = 1
-    """Bends of a chain."""
+    """Number of bends of a chain."""
     align: bool = False
-    """First bring the hidden units of --to into the order of those of --from; what it does stays the same."""
+    """First permute the hidden units of --to to match those of --from; its outputs stay the same."""
     points: int = 21
-    """Points on the curve and on the straight line, at equal arc lengths."""
+    """Number of points on the curve and on the straight line, equally spaced in arc length."""
     margin: float | None = None
-    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    """Margin: largest valley depth that counts as none, in units of return; default: 5 % of the score
+    range."""
     confidence: float = 0.95
     """Confidence level of the intervals, the band and the verdict, e.g. 0.95."""
     search_from: Path | None = None
-    """Directory of an earlier curve with the same options, whose bends are used: no new search."""
+    """Result directory of an earlier curve with the same options, whose bends are used instead of a new
+    search."""
     search: Search = field(default_factory=Search)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 

@@ -35,14 +35,15 @@ class Doctor:
     )
     often: ClassVar = ("repeats", "out")
     repeats: int = 200
-    """Samples of every landscape; the errors of the measured rates shrink with their square root."""
+    """Simulated samples per landscape; the standard errors of the rates shrink with the square root."""
     episodes: int = 20
     """Episodes per point of the samples."""
     seed: int = 0
     """Seed of the samples."""
     calibration: bool = False
-    """Measure error and power of every claim on many truths and write the table to --out (.md, numbers beside
-    it): ten minutes of one core, and killed, the same command goes on. The evaluator is not checked."""
+    """Measure error and power of every claim on many truths and write the table to --out (.md, numbers in a
+    .json file): ten minutes on one core; the same command resumes one that was killed. The evaluator is not
+    checked."""
     out: Path | None = None
     """JSON file to write everything to."""
 

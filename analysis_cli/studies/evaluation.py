@@ -30,7 +30,7 @@ EPISODES = "episodes"
 SAID = ("kind", "task", "verdict", "monotone", "falls", "margin", "episodes", "points", "sentence")
 OFTEN = ("margin", "episodes", "task", "seed", "workers", "out")  # options that help shows at once
 NUMBERS = ("V", "DD", "B_chord", "B_mean", "p_monotone")
-# How it gets done, which may change on the way
+# Options that do not change the result, so they may change when a command is resumed
 NOT_ASKED = ("workers", "backend", "store", "shard", "out", "evaluation")
 
 
@@ -39,32 +39,31 @@ class EvaluationOptions:
     """How policies are evaluated."""
 
     episodes: int = 20
-    """Episodes per point; every point plays the same ones."""
+    """Evaluation episodes per point, with the same seeds at every point."""
     stochastic: bool = False
-    """Sample actions instead of taking the mean."""
+    """Sample actions instead of using the mean action."""
     seed: int = 0
-    """Seed of the episodes and of the bootstrap."""
+    """Random seed of the episodes and of the bootstrap."""
     time_limit: float = float("inf")
-    """Seconds that simulating one episode may take; a longer one is recorded as timed out. A step that hangs
-    is ended, except with --backend."""
+    """Time limit of one episode in seconds; a longer one is recorded as timed out. A step that hangs is
+    stopped, except with --backend."""
     task: str | None = None
-    """Task, or id of an environment, of policies whose files do not say: those of other libraries."""
+    """Task or environment id, for policies of other libraries, whose files do not say it."""
     action_units: Literal["env", "unit"] | None = None
-    """Units of such policies' actions, the environment's or [-1, 1], where their files do not say."""
+    """Units of the actions of such policies: the environment's (env) or [-1, 1] (unit)."""
     normaliser: str | None = None
-    """What such policies' observations go through, where their files do not say: the file of a
-    VecNormalize, or none."""
+    """Observation normaliser of such policies: the file of a VecNormalize, or none."""
     workers: int = 1
-    """Processes; the result does not depend on their number."""
+    """Number of processes; the result does not depend on it."""
     backend: str | None = None
-    """A joblib backend by name, such as threading, or one that is registered for a cluster; default:
-    processes of this machine, which are started again where an environment ends them."""
+    """joblib backend, such as threading, or one registered for a cluster; default: processes of this machine,
+    which are restarted if an environment crashes them."""
     store: Path | None = None
-    """Directory of episodes to reuse and to add to; default: `episodes` in --out."""
+    """Directory of stored episodes to reuse and add to; default: `episodes` in --out."""
     shard: str | None = None
-    """K/N: play only the K-th of N shares of the points, on one of N machines; then `landscape merge`."""
+    """K/N: evaluate only the K-th of N shares of the points, on one of N machines; then `landscape merge`."""
     out: Path | None = None
-    """Directory of the result; default: a new one in runs/. A killed command goes on where it was."""
+    """Directory of the result; default: a new one in runs/. The same command resumes one that was killed."""
 
     def settings(self, out: Path) -> Evaluation:
         return Evaluation(
@@ -105,7 +104,7 @@ class EvaluationOptions:
             if not self.shard:
                 remove_temporaries(out)
             if (out / REQUEST).exists():
-                console.print(f"going on in {out}", markup=False)
+                console.print(f"resuming in {out}", markup=False)
             else:
                 write_json(out / REQUEST, asked | {FILES: None})
             with _told_or_undone(out):
@@ -130,14 +129,15 @@ def _told_or_undone(out: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class AdaptiveOptions:
-    """More episodes where they are needed."""
+    """More episodes only where they are needed."""
 
     adaptive: bool = False
-    """Play on only where the depth is not settled, and stop at a verdict; --episodes then does not count."""
+    """Adaptive number of episodes: more only at points that are not decided, until the verdict is; replaces
+    --episodes."""
     first_episodes: int = 10
-    """With --adaptive: episodes that every point plays."""
+    """With --adaptive: episodes at every point in the first stage."""
     most_episodes: int = 200
-    """With --adaptive: episodes after which an open point stays undecided."""
+    """With --adaptive: maximum number of episodes per point."""
 
     def plan(self) -> Adaptive | None:
         return Adaptive(self.first_episodes, self.most_episodes) if self.adaptive else None
@@ -198,7 +198,7 @@ def _check_same(out: Path, asked: dict[str, str]) -> None:
         if before.get(name, value) != value:  # an option of later than that directory has its default
             raise UserError(
                 f"{out}: was begun with {name} = {before.get(name)}, not {value}; choose another --out, "
-                "or repeat the command as it was to go on"
+                "or repeat the command as it was to resume it"
             )
 
 

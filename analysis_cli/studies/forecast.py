@@ -25,7 +25,7 @@ from smac.training.online import FinetuneOptions
 
 @dataclass(frozen=True)
 class Forecasting:
-    """What the first online updates do to checkpoints: does the critic's action gradient survive them?
+    """Measure what the first online updates do to checkpoints: does the critic's action gradient persist?
 
     One episode's worth of transitions is collected with the checkpoint's policy, then come updates on these
     alone: minutes instead of a fine-tuning run.
@@ -37,13 +37,13 @@ class Forecasting:
     )
     often: ClassVar = ("algorithm", "after", "out")
     start: Annotated[Path, tyro.conf.arg(name="from")]
-    """Checkpoint file, or a run directory: then every seed-*/offline.safetensors in it, as one stack."""
+    """Checkpoint file, or a run directory: then all its seed-*/offline.safetensors, as one stack."""
     agent: tyro.conf.OmitArgPrefixes[AgentConfig]
-    """Options of the algorithm; those of the networks are the checkpoint's."""
+    """Options of the algorithm; the networks are the checkpoint's."""
     algorithm: str = "sac"
-    """sac, td3, td3_bc or awr."""
+    """Algorithm: sac, td3, td3_bc or awr."""
     after: tuple[int, ...] = (0, 50, 100, 200)
-    """After how many updates to look."""
+    """Numbers of updates after which to measure."""
     transitions: int | None = None
     """Transitions per seed; default: as many as one full episode has."""
     online: tyro.conf.OmitArgPrefixes[FinetuneOptions] = field(default_factory=FinetuneOptions)

@@ -33,17 +33,19 @@ class Interpolate:
     end: Annotated[Path, tyro.conf.arg(name="to")]
     """Checkpoint at alpha = 1, such as seed-0/online.safetensors."""
     points: int = 21
-    """Points on the line, both checkpoints among them."""
+    """Number of points on the line, including both checkpoints."""
     margin: float | None = None
-    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    """Margin: largest valley depth that counts as none, in units of return; default: 5 % of the score
+    range."""
     extrapolate: float = 0.0
-    """How far beyond both checkpoints the line goes, as a share of their distance."""
+    """Extend the line beyond both checkpoints by this share of their distance."""
     confidence: float = 0.95
     """Confidence level of the intervals, the band and the verdict, e.g. 0.95."""
     move: tuple[str, ...] = ()
-    """Only the actor's tensors that match these patterns move, such as 'net.hidden.0.*'; default: all."""
+    """Interpolate only the actor's tensors that match these patterns, such as 'net.hidden.0.*'; default:
+    all."""
     hold_at: Literal["from", "to"] = "from"
-    """Which checkpoint the tensors that do not move are taken from."""
+    """Checkpoint that provides the tensors which are not interpolated."""
     adaptive_evaluation: AdaptiveOptions = field(default_factory=AdaptiveOptions)
     fields: FieldOptions = field(default_factory=FieldOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
@@ -81,7 +83,7 @@ class Interpolate:
 
 
 def print_stages(report: AdaptiveReport) -> None:
-    """What every stage of an adaptive evaluation played, and what it left open."""
+    """Episodes and undecided points of every stage of an adaptive evaluation."""
     table = Table("stage", "episodes per point", "points played", "still open")
     for number, stage in enumerate(report.stages, start=1):
         table.add_row(str(number), str(stage.episodes), str(len(stage.points)), str(len(stage.open)))

@@ -19,7 +19,7 @@ from smac.errors import UserError
 
 @dataclass(frozen=True)
 class Plane:
-    """Evaluate a plane through checkpoints by rollouts: the return around them, and their own beside it."""
+    """Evaluate the plane through checkpoints by rollouts: the return around them and at them."""
 
     examples: ClassVar = (
         "landscape plane --through a.safetensors b.safetensors c.safetensors --axes uv",
@@ -31,24 +31,24 @@ class Plane:
     """Three checkpoints, or two and a random filter-normalised direction (y)."""
     trajectory: tuple[Path, ...] = ()
     """Checkpoints in the order of training, or the `seed-K` folder of a fine-tuning run: the plane of their
-    first two principal components, with those of a random walk beside it."""
+    first two principal components, with those of a random walk for comparison."""
     update: tuple[Path, ...] = ()
     """A checkpoint before and one after an update: x is its direction, y a random filter-normalised one."""
     also: tuple[Path, ...] = ()
-    """More checkpoints: projected onto the plane, drawn, and measured themselves."""
+    """Further checkpoints, projected onto the plane, drawn, and evaluated themselves."""
     axes: Literal["orthonormal", "uv"] = "orthonormal"
     """Of three checkpoints A B C: distances at right angles, or u = B - A and v = C - A themselves, so that
     A is at (0, 0), B at (1, 0) and C at (0, 1), as in Figure 1 of SMAC's paper."""
     direction_seed: int = 0
     """Seed of the random direction."""
     one_d: Literal["zero", "match", "keep"] = "zero"
-    """In the random direction biases and norms are zero, scaled to their own norm, or left as drawn."""
+    """Biases and norms in the random direction: zero, scaled to the norm of the policy's own, or as drawn."""
     about: Literal["final", "mean"] = "final"
-    """What the components of a trajectory are taken about: its final checkpoint, or its mean."""
+    """Centre of the principal components of a trajectory: its final checkpoint, or its mean."""
     nx: int | None = None
-    """Columns; default: 21 points on the longer side, and cells that are about square."""
+    """Number of columns; default: 21 points on the longer side, and about square cells."""
     ny: int | None = None
-    """Rows."""
+    """Number of rows."""
     x: str | None = None
     """LOW:HIGH:POINTS instead, as in --x=-0.5:1.5:21, in units of the axis (Euclidean distance, updates,
     or filter norms), from the first checkpoint; of a trajectory, from its last."""

@@ -17,7 +17,7 @@ from landscape.study import ProjectionStudy, project
 
 @dataclass(frozen=True)
 class Project:
-    """Draw many fine-tuning runs in two dimensions, every checkpoint in the colour of its own return."""
+    """Draw many fine-tuning runs in two dimensions, with every checkpoint coloured by its return."""
 
     examples: ClassVar = (
         "landscape project runs/smac/seed-* runs/cal_ql/seed-*",
@@ -30,11 +30,11 @@ class Project:
     """tsne, pca (principal components) or mds (metric multidimensional scaling), of the distances between
     actors."""
     perplexity: float | None = None
-    """Of t-SNE: about how many neighbours a point has; default: an eighth of the points, at most 30."""
+    """Perplexity of t-SNE; default: an eighth of the number of points, at most 30."""
     embedding_seed: int = 0
-    """Seed of t-SNE and of the random starts of MDS; --seed is that of the episodes."""
+    """Random seed of t-SNE and MDS; --seed is that of the episodes."""
     every: int = 1
-    """Take only every N-th checkpoint of a run, and the last."""
+    """Use only every N-th checkpoint of a run, and the last."""
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def run(self) -> None:

@@ -38,9 +38,10 @@ class Report:
     """Results of `landscape interpolate` (also of trajectory, curve, align and plane, for the same pairs),
     runs of `smac finetune`, or matrices of `smac transfer`."""
     points: int = 21
-    """Points on every line, both checkpoints among them."""
+    """Number of points on every line, including both checkpoints."""
     margin: float | None = None
-    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    """Margin: largest valley depth that counts as none, in units of return; default: 5 % of the score
+    range."""
     confidence: float = 0.95
     """Confidence level of the intervals, the bands and the verdicts, e.g. 0.95."""
     adaptive_evaluation: AdaptiveOptions = field(default_factory=AdaptiveOptions)

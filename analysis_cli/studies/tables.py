@@ -32,7 +32,7 @@ def print_points(title: str, report: PathReport, fields: Mapping[str, np.ndarray
 
 
 def print_numbers(reports: Mapping[str, PathReport], margin: Margin) -> None:
-    """The numbers of one path, or of several beside each other, with their simultaneous intervals."""
+    """The numbers of one path, or of several in adjacent columns, with their simultaneous intervals."""
     confidence = next(iter(reports.values())).confidence
     interval = f"{100 * confidence:g} % interval"
     columns = [text for name in reports for text in (f"{name} estimate".strip(), interval)]

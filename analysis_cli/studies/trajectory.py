@@ -21,7 +21,7 @@ from smac.errors import UserError
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Evaluate the checkpoints of a fine-tuning run: does the return fall on the way that training took?"""
+    """Evaluate the checkpoints of a fine-tuning run: does the return fall along the way?"""
 
     examples: ClassVar = (
         "landscape trajectory --run runs/finetune/seed-0",
@@ -32,13 +32,14 @@ class Trajectory:
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
     """The `seed-K` folder of a fine-tuning run that kept a trajectory."""
     checkpoints: tuple[Path, ...] = ()
-    """Instead: checkpoints in the order of training, the offline one first."""
+    """Alternative to --run: checkpoints in the order of training, the offline one first."""
     along: Literal["steps", "distance"] = "steps"
-    """What alpha is a share of: environment steps, or the distance travelled through parameter space."""
+    """Unit of the path coordinate alpha: environment steps, or distance travelled in parameter space."""
     every: int = 1
-    """Take only every N-th checkpoint, and the last."""
+    """Use only every N-th checkpoint, and the last."""
     margin: float | None = None
-    """Depth of a valley that does not matter, in units of return; default: 5 % of the task's score range."""
+    """Margin: largest valley depth that counts as none, in units of return; default: 5 % of the score
+    range."""
     confidence: float = 0.95
     """Confidence level of the intervals, the band and the verdict, e.g. 0.95."""
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)

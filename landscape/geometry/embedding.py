@@ -24,7 +24,7 @@ PERPLEXITY = 30.0  # the default of every implementation, where there are enough
 LEAST_PERPLEXITY = 2.0
 SHARE = 1 / 8  # of the points: more neighbours than a run has checkpoints crumple it
 START = 1e-4  # standard deviation of the first coordinate where t-SNE starts
-STARTS = 4  # random ones of MDS, beside the principal components
+STARTS = 4  # random ones of MDS, in addition to the principal components
 STEPS, TOLERANCE = 1000, 1e-12  # of SMACOF: until the stress changes by less than this share
 
 
@@ -64,7 +64,7 @@ def distance_matrix(vectors: Vector) -> Vector:
 def embed(distances: Vector, by: str, *, seed: int = 0, perplexity: float | None = None) -> Embedding:
     """Points in two dimensions for `distances` [n, n], n >= 3; deterministic for a `seed`.
 
-    PCA draws nothing; MDS has random starts beside the principal components and keeps the lowest stress;
+    PCA draws nothing; MDS starts from the principal components and at random, and keeps the lowest stress;
     t-SNE starts from the principal components (Kobak and Berens 2019), slightly stirred. Raises a UserError
     where there are too few different points, or the perplexity does not fit their number.
     """

@@ -29,7 +29,7 @@ from smac.errors import UserError
 Axes = Literal["orthonormal", "uv"]
 
 SNAP = 1e-12  # anchors whose coordinates differ by less of the plane's extent share a grid line
-SHORTEST = 0.4  # of the longer side: a thinner strip shows nothing of what lies beside the checkpoints
+SHORTEST = 0.4  # of the longer side: a thinner strip shows nothing of what lies around the checkpoints
 MARGIN = 0.2  # of the extent, beyond the anchors on every side
 
 

@@ -89,7 +89,8 @@ def _shares(variances: np.ndarray) -> Vector:
 
 @dataclass(frozen=True, eq=False)
 class TrajectoryPlane:
-    """The first two principal components of a trajectory, its checkpoints on them, and the null beside it."""
+    """The first two principal components of a trajectory, its checkpoints on them, and those of a random
+    walk."""
 
     plane: Plane
     """Its origin is the final checkpoint, or the mean of all."""

@@ -28,7 +28,7 @@ episodes anyway.
 
 Measured on `truths.TRUTHS` (21 points, 6 samples each, margins 7 and 14, 10 to 200 episodes, nominal 5 %): of
 216 samples none had a wrong verdict, a V outside of its interval or a curve outside of its band. Episodes
-needed, of the 4200 that 200 at every point are, and verdicts reached, beside those of 200 at every point:
+needed, of the 4200 that 200 at every point are, and verdicts reached, next to those of 200 at every point:
 
     noise                        margin 14                    margin 7
     paired               1426, all decided (all)      1335, all decided (all)

@@ -21,7 +21,7 @@ def calibration_table(
     asked: Sequence[Question] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Measure what has not been measured yet, and write the table `out` and its numbers beside it (.json).
+    """Measure what has not been measured yet, and write the table `out` and its numbers next to it (.json).
 
     Every question is written when it is answered, so a killed calibration goes on where it stopped. UserError
     where the numbers are of other samples.

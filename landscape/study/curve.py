@@ -81,7 +81,7 @@ def curve(
     Both the curve and the straight line are then measured at equal arc lengths on the episodes of
     `evaluation`, which the search never saw. With `align`, the hidden units of `end` are first brought into
     the order (sign, scale) of those of `start`; its function stays. `state` is a file in which a search
-    that was killed goes on. Raises UserError where there is no line between the checkpoints.
+    that was killed is resumed. Raises UserError where there is no line between the checkpoints.
     """
     if bends < 1 or (kind == "bezier" and bends > 1):
         raise UserError(f"--bends must be 1, or for a chain more, got {bends} for a {kind}")

@@ -94,7 +94,7 @@ class PathStudy(Study):
         return found | {f"straight_{name}": values for name, values in vars(self.straight).items()}
 
     def places(self) -> dict[str, np.ndarray]:
-        """Where the points are, beside their alphas."""
+        """Where the points are, in addition to their alphas."""
         return {}
 
 

@@ -8,7 +8,7 @@ end. Files are paired where the stars of both patterns match the same text:
     from = "theirs/bc.zip"               without a star, one file for every line
     to = "theirs/sac-seed*.zip"
 
-The training seed of a line is what the description beside the file of its end says; else the last number
+The training seed of a line is what the description next to the file of its end says; else the last number
 within what the stars matched that is another one for every line; else 0, 1, 2, ... in the order of names.
 """
 
@@ -289,7 +289,7 @@ def _seeds(said: Said, keys: Sequence[Seeded], files: Sequence[Path]) -> list[in
 
 
 def _own_seed(path: Path) -> int | None:
-    """What a checkpoint of ours, or the description beside another file, says."""
+    """What a checkpoint of ours, or the description next to another file, says."""
     return load_checkpoint(path).description.seed if is_ours(path) else read_stated(path).seed
 
 

@@ -1,4 +1,4 @@
-"""`plane`: the return on a plane through policies, with every checkpoint's own return beside the surface."""
+"""`plane`: the return on a plane through policies, with every checkpoint's own return in addition."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def grid_points(chart: Chart, grid: Grid) -> Iterator[Point]:
 
 
 def surface_value(grid: Grid, surface: np.ndarray, x: float, y: float) -> float:
-    """A surface [ny, nx] between its points, bilinear; nan outside the grid and beside a nan."""
+    """A surface [ny, nx] between its points, bilinear; nan outside the grid and next to a nan."""
     (i, u), (j, v) = _cell(grid.xs, x), _cell(grid.ys, y)
     weights = np.outer([1 - v, v], [1 - u, u])
     corners, used = surface[j : j + 2, i : i + 2], weights != 0

@@ -31,18 +31,18 @@ Play = Callable[[Iterator[Vector], int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Search:
-    """How the bends of a curve are looked for."""
+    """How the bends of a curve are optimised (evolution strategies)."""
 
     steps: int = 150
-    """Steps of the search."""
+    """Optimisation steps."""
     pairs: int = 16
-    """Antithetic pairs of perturbed curves in a step, each seen at one t."""
+    """Antithetic pairs of perturbed curves per step, each evaluated at one point of the curve."""
     step_episodes: int = 2
-    """Episodes of every perturbed policy in a step; never those that the result is reported on."""
+    """Episodes per perturbed policy and step, with other seeds than those of the reported result."""
     noise: float = 0.1
-    """Length of a perturbation of a bend, as a share of the distance between the ends."""
+    """Standard deviation of the perturbations, as a share of the distance between the ends."""
     rate: float = 0.05
-    """Length of the first steps of a bend, as a share of the distance between the ends."""
+    """Learning rate: length of the first steps, as a share of the distance between the ends."""
     focus: float | None = None
     """Temperature, in units of return, of a soft minimum over the curve; default: the mean over the curve."""
 

@@ -1,4 +1,4 @@
-"""The file of what was measured of the tasks: a JSON file of rows and, beside it, the same as a table.
+"""The file of what was measured of the tasks: a JSON file of rows and, next to it, the same as a table.
 
 Rows are added and never replaced, but for those that lacked a policy.
 """
@@ -34,7 +34,7 @@ def json_beside(table: Path) -> Path:
 
 
 def load_rows(table: Path) -> Rows:
-    """What the file beside `table` holds; nothing if there is none.
+    """What the file next to `table` holds; nothing if there is none.
 
     UserError if either of the two is something else, or was measured with other versions.
     """

@@ -45,7 +45,7 @@ def load_transitions(
 ) -> Transitions:
     """Transitions of a dataset in memory, or mapped from disk if they take more than `map_above` bytes.
 
-    Mapped ones are written once to a folder under `cache` (None: `.transitions` beside the datasets), named
+    Mapped ones are written once to a folder under `cache` (None: `.transitions` next to the datasets), named
     by the dataset's files (path, size, time of change), the task and the discount, and used again from then
     on. Batches are the same as from memory. For errors see `iterate_dataset`.
     """

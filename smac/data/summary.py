@@ -126,7 +126,7 @@ def summarise(
     solved = [subtasks_solved(chosen, episode) for episode in episodes] if chosen.subtasks else []
     returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in episodes])
     successes = [episode.success.any() for episode in episodes]
-    told = chosen.has_success or any(successes)  # beside a reward of its own, where it was recorded
+    told = chosen.has_success or any(successes)  # in addition to a reward of its own, where it was recorded
     lengths = np.array([len(episode) for episode in episodes])
     actions = np.concatenate([episode.actions for episode in episodes])
     return DatasetSummary(

@@ -19,7 +19,7 @@ No file is executed, and none is read by halves: every tensor of an actor is use
 | `libraries` | one table of readers, a row for each layout |
 | `readers` | what a row of that table is, and the formats that other packages register |
 | `network` | what a policy of another library computes, and the ledger of its tensors |
-| `stated` | the description and the check beside a file |
+| `stated` | the description and the check next to a file |
 | `python` | modules and functions that a user names |
 """
 

@@ -65,7 +65,7 @@ def load_policy(
     Args:
         path: its file.
         task: where it is to act; without one, a policy of the environment's units acts in those.
-        units: of its actions, where neither the file nor the description beside it says.
+        units: of its actions, where neither the file nor the description next to it says.
         normaliser: the file of a VecNormalize that its observations go through first, or `none`, likewise.
     """
     path = Path(path)

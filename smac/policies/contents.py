@@ -47,7 +47,7 @@ class Contents:
     path: Path
     kind: Kind
     value: Any
-    settings: Mapping[str, Any] = field(default_factory=dict)  # JSON that the file has beside its tensors
+    settings: Mapping[str, Any] = field(default_factory=dict)  # further JSON of the file
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def is_safetensors(path: Path) -> bool:
 
 
 def safetensors_header(path: Path) -> dict[str, str]:
-    """What a safetensors file says of itself beside its tensors."""
+    """What a safetensors file says of itself in addition to its tensors."""
     with (
         refusing(path, "a readable safetensors file (it is damaged, or something else)"),
         safetensors.safe_open(path, framework="pt") as file,

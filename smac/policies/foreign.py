@@ -29,7 +29,7 @@ from smac.tasks.environments import check_stated
 def load_foreign(
     path: Path, task: str | None, units: Units | None = None, normaliser: str | None = None
 ) -> PolicyCheckpoint:
-    """The policy of another library's file, for `task` or the task that the file beside it names."""
+    """The policy of another library's file, for `task` or the task that the file next to it names."""
     network, stated = read_network(path, units, normaliser)
     if network.source == GOAL_REACHING:
         raise UserError(f"{path}: is part of a controller, and no policy by itself")

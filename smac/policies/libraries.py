@@ -43,7 +43,7 @@ COMMON = {
 def read_network(
     path: Path, units: Units | None = None, normaliser: str | None = None
 ) -> tuple[Network, Stated]:
-    """The policy in a file, as its library acts with it, and what is stated beside the file."""
+    """The policy in a file, as its library acts with it, and what is stated in the file next to it."""
     stated = read_stated(path, normaliser)
     contents = read_contents(path)
     reader = _reader(contents)
@@ -370,7 +370,7 @@ def _corl(contents: Contents, stated: Stated) -> Network:
         *hidden, mean = tensors.sequential("_mlp")
         tensors.take("_log_std", len(mean.bias))
         squash, unit = False, "env"
-    else:  # TD3+BC `net`; IQL `net.net`, with log_std beside it if Gaussian
+    else:  # TD3+BC `net`; IQL `net.net`, with log_std if Gaussian
         *hidden, mean = tensors.sequential("net" if "net.0.weight" in tensors else "net.net")
         if "log_std" in tensors:
             tensors.take("log_std", len(mean.bias))

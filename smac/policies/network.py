@@ -113,7 +113,7 @@ class Network:
         if units is None:
             raise UserError(
                 f"{path}: does not say whether its actions are those of the environment ({box}) or of "
-                "[-1, 1]; say it with --action-units env|unit, or action_units in the .policy.json beside it"
+                "[-1, 1]; say it with --action-units env|unit, or action_units in the .policy.json next to it"
             )
         if units == "unit" or box.is_unit:
             return replace(self, units="unit")

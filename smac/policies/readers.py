@@ -40,7 +40,7 @@ class Reader:
     recognises: Recognises
     read: Read
     describes: tuple[str, ...] = ()
-    """Keys of the description that this layout uses, beside those that all use."""
+    """Keys of the description that this layout uses, in addition to those that all use."""
     asks_normaliser: bool = False
     """Its files do not hold the observation normaliser that its training has."""
 

@@ -1,4 +1,4 @@
-"""What people say of a policy in files beside it: NAME.policy.json, and NAME.check.npz to prove it."""
+"""What people say of a policy in files next to it: NAME.policy.json, and NAME.check.npz to prove it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Stated:
     normaliser: dict[str, Any] | None = (
         None  # mean and std, or var and epsilon; clip; or file: a VecNormalize
     )
-    check: str | None = None  # an .npz beside it with observations and actions, as the environment gets them
+    check: str | None = None  # an .npz next to it with observations and actions, as the environment gets them
     says_normaliser: bool = False  # whether the key is there at all: null is a statement
 
     @property
@@ -106,7 +106,7 @@ class Stated:
 
 
 def read_stated(policy: Path, normaliser: str | None = None) -> Stated:
-    """What is said of a policy: in the description beside its file, and by a command of its normaliser.
+    """What is said of a policy: in the description next to its file, and by a command of its normaliser.
 
     `normaliser` is the file of a VecNormalize, or `none`. Unknown keys and wrong types are refused.
     """

@@ -119,7 +119,7 @@ def told_raw(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of a run or cell, where a dip that an older version wrote has its present name.
 
     Until evaluations kept their episodes `switch/dip` was what is `switch/dip_raw` now: too large by the
-    noise of a minimum. A number of a present version is always beside its raw one.
+    noise of a minimum. A number of a present version always comes with its raw one.
     """
     old = DIP in numbers and RAW_DIP not in numbers
     return {RAW_DIP if old and name == DIP else name: value for name, value in numbers.items()}

@@ -107,7 +107,7 @@ class OnlineEnvs:
 
 
 class UniformActions:
-    """Actions drawn evenly from the box, for the first steps of an agent that starts from nothing."""
+    """Actions drawn evenly from the box, for the first steps of an agent that is trained from scratch."""
 
     def __init__(self, seeds: Sequence[int], action_dim: int, device: torch.device | str = "cpu") -> None:
         self.stream, self.action_dim = Streams(seeds, "online/uniform-actions", device), action_dim

@@ -38,7 +38,7 @@ def fast_update(agent: Agent, mode: UpdateMode = "auto") -> Update:
     """`agent.update`, or something that does the same in less time.
 
     `auto` is `graph` on CUDA; elsewhere it is `eager` and lets the process keep freed memory, as `compile`
-    does too, which changes results by rounding. Call this after the agent has taken over a checkpoint or a
+    does too, which changes results by rounding. Call this after the agent has loaded a checkpoint or a
     saved state, and give the update batches on the agent's device.
     """
     check_mode(mode, agent.device)

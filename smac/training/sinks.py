@@ -1,4 +1,4 @@
-"""Loggers beside metrics.csv, for those who want them: TensorBoard and Weights & Biases."""
+"""Loggers in addition to metrics.csv, for those who want them: TensorBoard and Weights & Biases."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Row = Mapping[str, str]
 Numbers = dict[str, float | str]
 
 MARGIN = 0.05  # of the score: a fall that does not matter; the default margin of paths is the same
-UNIT = "switch/unit"  # beside numbers that are not of the score, for a task that has none
+UNIT = "switch/unit"  # with numbers that are not of the score, for a task that has none
 
 
 def summarise(

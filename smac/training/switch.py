@@ -1,4 +1,4 @@
-"""The switch: what an online agent takes over from offline checkpoints, one per seed.
+"""The switch: what an online agent loads from offline checkpoints, one per seed.
 
 By default it is a continuation: networks, targets, and what the optimisers remember. The temperature follows
 one rule for all methods, since some have learned one and some have not.
@@ -36,7 +36,7 @@ def switch(
 ) -> None:
     """Carry actor, critics, targets and temperature over, converted if need be.
 
-    Optimisers go on from the checkpoint's moments, as far as it holds them for the same parameters and the
+    Optimisers continue from the checkpoint's moments, as far as it holds them for the same parameters and the
     same kind of optimiser, or with `reset` start afresh. It matters: Adam's first steps without moments, and
     every step of Muon, have full size whatever the loss. The rule `entropy` needs states that the agent has
     visited, see `balance_temperature`; until then the temperature stays as it came.
