@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 import tyro
 
 from analysis_cli.everywhere import FORMER
+from analysis_cli.reading import decided
 from smac.errors import UserError
 from smac.files import read_json
 
@@ -34,7 +35,9 @@ def words_of_file(path: Path, kind: Any, typed: Sequence[str], prog: str) -> lis
     first = [word for option in deciding for word in _words(option, given[option])]
     start = kind.prefilled([*typed, *_renamed(first)]) if hasattr(kind, "prefilled") else None
     known = options_of(kind, start)
-    words = []
+    words: list[str] = []
+    if run_of is not None:  # which also holds what its checkpoint decided
+        given = {o: v for o, v in given.items() if o[2:].replace("-", "_") not in decided(kind, typed)}
     for option, value in given.items():
         name = known.get(option)
         if name is None:

@@ -18,7 +18,7 @@ from analysis_cli.console import command_line, console, progress_bar, wrote
 from analysis_cli.processes import Children, side_by_side
 from figures.curves import CurvePair, draw_curves
 from figures.line.still import draw_lines
-from figures.pages import DemoMethod, demo_page
+from figures.pages import DemoMethod, demo_headlines, demo_page
 from smac.errors import UserError
 from smac.files import default_directory, new_directory, read_json
 
@@ -75,9 +75,11 @@ class Demo:
             DemoMethod(NAMES[a], out / a / "pretrain", out / a / "finetune", out / a / "interpolate")
             for a in NAMES
         ]
-        for algorithm, name in NAMES.items():
-            sentence = read_json(out / algorithm / "interpolate" / "result.json")["sentence"]
-            console.print(f"[bold]{name}[/bold]: {sentence}")
+        for line, algorithm in zip(demo_headlines(methods), NAMES, strict=True):
+            console.print(line, style="bold", markup=False)
+            console.print(
+                read_json(out / algorithm / "interpolate" / "result.json")["sentence"], markup=False
+            )
         seconds = time.monotonic() - started
         commands = [command_line("landscape"), *stages.commands]
         pictures = [

@@ -55,7 +55,7 @@ class Program:
         default = _default(kind, words)
         description = partial(describe, kind, json=verdict, dry_run=dry)
         if shared.help_all or {"-h", "--help"} & {*words}:
-            print_help(kind, prog, default, description, whole=shared.help_all)
+            print_help(kind, words, prog, default, description, whole=shared.help_all)
         command = read(kind, words, prog, default, description(0))
         if shared.dry_run:
             return DryRun(command, prog)

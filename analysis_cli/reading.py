@@ -20,6 +20,7 @@ from tyro.constructors import (
 )
 
 from smac.agents.base import AgentConfig, CriticConfig
+from smac.errors import UserError
 
 T = TypeVar("T")
 CONFIG = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
@@ -33,8 +34,15 @@ class Folding:
     hidden: set[str] = field(default_factory=set)
 
 
+def decided(kind: Any, words: Sequence[str]) -> tuple[str, ...]:
+    """Options that something else decides, such as a checkpoint, so the command does not offer them."""
+    return kind.decided(words) if hasattr(kind, "decided") else ()
+
+
 def read(kind: type[T], words: Sequence[str], prog: str, default: Any, description: str | None = None) -> T:
     """A command with its options filled in; tyro prints mistakes and exits with status 2."""
+    absent = decided(kind, words)
+    _refuse(absent, words, prog)
     with _colours():
         return tyro.cli(
             kind,
@@ -43,21 +51,23 @@ def read(kind: type[T], words: Sequence[str], prog: str, default: Any, descripti
             default=default,
             description=description,
             config=CONFIG,
-            registry=_registry(None),
+            registry=_registry(None, absent),
         )
 
 
-def print_help(kind: type, prog: str, default: Any, describe: Callable[[int], str], *, whole: bool) -> None:
+def print_help(
+    kind: type, words: Sequence[str], prog: str, default: Any, describe: Callable[[int], str], *, whole: bool
+) -> None:
     """The command's help: all options, or those that it names in `often`; `describe(folded)` opens it."""
     folding = None if whole else Folding(getattr(kind, "often", ()))
-    text = describe(0)
+    registry, folded = _registry(folding, decided(kind, words)), 0
     if folding is not None:
-        tyro.extras.get_parser(kind, prog=prog, default=default, config=CONFIG, registry=_registry(folding))
-        text = describe(len(folding.hidden))
+        tyro.extras.get_parser(kind, prog=prog, default=default, config=CONFIG, registry=registry)
+        folded = len(folding.hidden)
     with _colours():
         tyro.cli(
-            kind, args=["--help"], prog=prog, default=default, description=text, config=CONFIG,
-            registry=_registry(folding),
+            kind, args=["--help"], prog=prog, default=default, description=describe(folded), config=CONFIG,
+            registry=registry,
         )  # fmt: skip
 
 
@@ -69,7 +79,7 @@ def subcommands(kind: type) -> dict[str, type]:
     return {get_args(choice)[1].name: get_args(choice)[0] for choice in choices}
 
 
-def _registry(folding: Folding | None) -> ConstructorRegistry:
+def _registry(folding: Folding | None, absent: Collection[str]) -> ConstructorRegistry:
     registry = ConstructorRegistry()
 
     @registry.primitive_rule
@@ -90,7 +100,7 @@ def _registry(folding: Folding | None) -> ConstructorRegistry:
     @registry.struct_rule
     def fold(info: StructTypeInfo) -> StructConstructorSpec | None:
         nonlocal inside
-        if folding is None or inside or not is_dataclass(info.type):
+        if (folding is None and not absent) or inside or not is_dataclass(info.type):
             return None
         inside = True
         try:
@@ -99,23 +109,32 @@ def _registry(folding: Folding | None) -> ConstructorRegistry:
             inside = False
         if not isinstance(found, StructConstructorSpec):
             return None
-        shown = {*folding.shown, *_of_algorithm(info.type)}
+        shown = {*folding.shown, *_of_algorithm(info.type)} if folding else set()
         kept = []
         for option in found.fields:
-            rare = (
+            rare = folding is not None and (
                 option.name not in shown
                 and option.default not in (tyro.MISSING, tyro.MISSING_NONPROP)
                 and not is_dataclass(option.default)
                 and tyro.conf.Positional not in get_args(option.type)
             )
-            if rare:
+            if folding is not None and rare and option.name not in absent:
                 folding.hidden.add(option.name)
+            if rare or option.name in absent:
                 hidden: Any = Annotated[option.type, tyro.conf.Suppress]
                 option = replace(option, type=hidden)
             kept.append(option)
         return replace(found, fields=tuple(kept))
 
     return registry
+
+
+def _refuse(absent: Collection[str], words: Sequence[str], prog: str) -> None:
+    """UserError if the words name an option that the command does not offer."""
+    for word in words:
+        option = word.partition("=")[0].replace("--no-", "--")
+        if option.startswith("--") and option[2:].replace("-", "_") in absent:
+            raise UserError(f"{option}: `{prog}` has none, the checkpoint decides it; leave it out")
 
 
 def _of_algorithm(kind: type) -> set[str]:

@@ -80,6 +80,10 @@ class Finetune(Finetuning):
     """Run directory; default: a new one in runs/."""
 
     @classmethod
+    def decided(cls, words: Sequence[str]) -> tuple[str, ...]:
+        return decided_by_checkpoint(words)
+
+    @classmethod
     def prefilled(cls, arguments: Sequence[str]) -> Finetune:
         """With the defaults of the checkpoint and the algorithm that the line names."""
         start, algorithm = option_of(arguments, "", "--from"), option_of(arguments, "sac", "--algorithm")
@@ -121,6 +125,12 @@ class Train(Training):
 
     def planned(self) -> Planned:
         return of_training(self)
+
+
+def decided_by_checkpoint(words: Sequence[str]) -> tuple[str, ...]:
+    """The options of networks that a checkpoint brings; its critics' too, unless they are initialised."""
+    actor = ("hidden", "activation", "actor_layer_norm", "standardise_observations")
+    return actor if "--initialise-critic" in words else (*actor, "critic_hidden", "layer_norm", "ensemble")
 
 
 def carry_out(job: Job, out: Path | None = None, interrupted: Path | None = None) -> None:

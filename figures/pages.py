@@ -28,10 +28,15 @@ from smac.errors import UserError
 from smac.files import write_text
 
 SUCCESS = "eval/success"
-VERDICT_PHRASES = {
-    "valley": "{} crosses a valley",
-    "connected": "{} stays connected",
-    "undecided": "{} remains undecided",
+LINE_PHRASES = {
+    "valley": "the straight line crosses a valley",
+    "connected": "the straight line has no valley",
+    "undecided": "whether the straight line has a valley is undecided",
+}
+MONOTONE_PHRASES = {
+    "monotone": "the return is monotone on it",
+    "not monotone": "the return is not monotone on it",
+    "undecided": "whether the return is monotone on it is undecided",
 }
 
 
@@ -98,7 +103,7 @@ def demo_page(
     ]
     page = render(
         "demo.html.j2",
-        title=_headline(rows),
+        title="; ".join(headline(row.name, row.result, row.success) for row in rows),
         story=_story(rows),
         rows=rows,
         seeds=seed_count(curves),
@@ -150,14 +155,22 @@ def _landscape_plots(lines: Sequence[Line]) -> list[Markup]:
     return plots
 
 
-def _headline(rows: Sequence[Row]) -> str:
-    """What the verdicts say, no more."""
-    verdicts = [row.result.verdict for row in rows]
-    if len(rows) > 1 and len(set(verdicts)) == 1:
-        amount = "both" if len(rows) == 2 else "all"
-        return f"From offline to online: {_join([row.name for row in rows])} are {amount} {verdicts[0]}"
-    phrases = [VERDICT_PHRASES[v].format(row.name) for v, row in zip(verdicts, rows, strict=True)]
-    return f"From offline to online, {_join(phrases)}"
+def headline(name: str, result: PathResult, success: Success) -> str:
+    """The drop of training, the verdict of the line, and whether it is monotone, each in its own words."""
+    drop = "never fell below its value at the switch"
+    if success.worst < success.offline:
+        drop = f"fell from {_percent(success.offline)} to {_percent(success.worst)}"
+    line, monotone = LINE_PHRASES[result.verdict], MONOTONE_PHRASES[result.monotone]
+    return f"{name}: in training success {drop}, {line}, {monotone}"
+
+
+def demo_headlines(methods: Sequence[DemoMethod]) -> list[str]:
+    """`headline` of every method, from its files; UserError as for `demo_page`."""
+    curves = read_methods([CurvePair(m.name, m.pretrain_dir, m.finetune_dir) for m in methods])
+    return [
+        headline(m.name, read_line(m.landscape_dir).result, _success(curve, m.finetune_dir))
+        for m, curve in zip(methods, curves, strict=True)
+    ]
 
 
 def _story(rows: Sequence[Row]) -> str:

@@ -11,7 +11,7 @@ import tyro
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, wrote
-from analysis_cli.train import option_of
+from analysis_cli.train import decided_by_checkpoint, option_of
 from smac.agents import ONLINE, agent_class
 from smac.agents.base import ActorCritic, AgentConfig
 from smac.errors import UserError
@@ -50,6 +50,10 @@ class Forecasting:
     """Options of the switch and of the evaluation."""
     out: Path | None = None
     """Directory for forecast.json; default: a new one in runs/."""
+
+    @classmethod
+    def decided(cls, words: Sequence[str]) -> tuple[str, ...]:
+        return decided_by_checkpoint(words)
 
     @classmethod
     def prefilled(cls, arguments: Sequence[str]) -> Forecasting:

@@ -71,7 +71,7 @@ class PathReport(Result):
     """connected | valley | undecided, for V against the margin."""
     reason: str
     extra_episodes: int | None
-    """If undecided: how many more episodes would decide it (rough); None if no number is known to."""
+    """If undecided: rough number of further episodes per point that would decide it; None if unknown."""
     monotone: str
     """monotone | not monotone | undecided, for DD against the margin."""
     monotone_extra_episodes: int | None
@@ -338,7 +338,7 @@ def monotone_sentence(report: PathReport, *, straight: bool, later: str = "point
         f"({100 * report.confidence:g} % interval {DD.lower:.1f} to {upper}{chance})"
     )
     if report.monotone == "undecided" and report.monotone_extra_episodes:
-        text += f"; about {report.monotone_extra_episodes} more episodes would decide it"
+        text += f"; about {report.monotone_extra_episodes} more episodes per point would decide it"
     return f"{text}."
 
 
@@ -354,7 +354,7 @@ def sentence(report: PathReport, from_name: str, to_name: str, where: str = "on 
     else:
         found = report.reason
         if report.extra_episodes:
-            found += f"; about {report.extra_episodes} more episodes would decide it"
+            found += f"; about {report.extra_episodes} more episodes per point would decide it"
     left_out = f" ({report.episodes_dropped} failed episodes left out)" if report.episodes_dropped else ""
     line = f"{where} from {from_name} to {to_name}"
     return f"{report.verdict.capitalize()}: {line}, {found}{left_out}. {rare_sentence(report)}"

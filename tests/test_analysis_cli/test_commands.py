@@ -271,7 +271,8 @@ def test_numbers_that_make_no_sense(root, refused):
     assert "--updates-per-step must be at least 1" in refused(
         smac, "finetune --updates-per-step 0 --from", start
     )
-    assert "tensor 'actor.net.hidden.0.weight'" in refused(smac, "finetune --hidden 9 9 --from", start)
+    message = refused(smac, "finetune --hidden 9 9 --from", start)
+    assert "--hidden: `smac finetune` has none, the checkpoint decides it" in message
     assert "wander is a probability" in refused(smac, "data collect --task pointmaze-umaze --wander 2")
 
 

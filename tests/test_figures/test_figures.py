@@ -270,7 +270,11 @@ def test_demo_page(tmp_path):
     assert_self_contained(page)
     assert page.count(html.escape(sentence("smac", "connected"))) == 1
     assert page.count(html.escape(sentence("cal_ql", "valley"))) == 1
-    assert "From offline to online, SMAC stays connected and Cal-QL crosses a valley" in page
+    assert (
+        "SMAC: in training success fell from 80\u00a0% to 20\u00a0%, the straight line has no valley" in page
+    )
+    assert "Cal-QL: in training success fell from 80\u00a0% to 20\u00a0%, the straight line crosses" in page
+    assert page.count("monotone on it") >= 2
     cells = re.findall(r"<td>(\d\.\d\d)</td>", page)
     assert cells == ["0.80", "0.80", "0.20", "0.20", "0.60", "0.60", "0.90", "0.90"]
     line = files.read_line(methods[1].landscape_dir)

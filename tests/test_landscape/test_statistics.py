@@ -344,7 +344,7 @@ def test_sentences() -> None:
     assert "20 episodes do not exclude failures of 17 % at a point" in say(100 * GRID, 9)
     undecided = say(100 * GRID - 100 * BUMP, 62)
     assert undecided.startswith(f"Undecided: {line}the margin of 62 lies inside the interval")
-    assert "more episodes would decide it. Failures of up to 26 % of the episodes at some" in undecided
+    assert "more episodes per point would decide it. Failures of up to 26 % of the" in undecided
 
 
 def test_sentences_of_monotonicity() -> None:
@@ -362,7 +362,7 @@ def test_sentences_of_monotonicity() -> None:
     assert fall.startswith(f"Not monotone (not {paper}), since it falls and ends 98.9 below its")
     undecided = say(100 * GRID - 100 * BUMP, 72)
     assert undecided.startswith(f"Undecided whether it is monotone ({paper}): ")
-    assert undecided.endswith("more episodes would decide it.")
+    assert undecided.endswith("more episodes per point would decide it.")
 
 
 def test_a_path_is_seldom_said_to_fall_by_more_than_it_does() -> None:
