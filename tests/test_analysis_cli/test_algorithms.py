@@ -37,7 +37,7 @@ def root(tmp_path_factory) -> Path:
     ],
 )
 def test_help_shows_the_options_and_true_defaults_of_the_algorithm(line, expected, capsys):
-    assert run(smac, f"{line} --help") == 0
+    assert run(smac, f"{line} --help-all") == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())  # without the panel's line breaks
     assert all(word in text for word in expected)
     if "--algorithm bc" in line:
