@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
@@ -100,7 +101,7 @@ def _registry(folding: Folding | None, absent: Collection[str]) -> ConstructorRe
     @registry.struct_rule
     def fold(info: StructTypeInfo) -> StructConstructorSpec | None:
         nonlocal inside
-        if (folding is None and not absent) or inside or not is_dataclass(info.type):
+        if inside or not is_dataclass(info.type):
             return None
         inside = True
         try:
@@ -112,6 +113,7 @@ def _registry(folding: Folding | None, absent: Collection[str]) -> ConstructorRe
         shown = {*folding.shown, *_of_algorithm(info.type)} if folding else set()
         kept = []
         for option in found.fields:
+            option = replace(option, helptext=partial(_one_line, option.helptext))
             rare = folding is not None and (
                 option.name not in shown
                 and option.default not in (tyro.MISSING, tyro.MISSING_NONPROP)
@@ -127,6 +129,12 @@ def _registry(folding: Folding | None, absent: Collection[str]) -> ConstructorRe
         return replace(found, fields=tuple(kept))
 
     return registry
+
+
+def _one_line(text: str | Callable[[], str | None] | None) -> str | None:
+    """A help text without the line breaks of its docstring."""
+    text = text() if callable(text) else text
+    return None if text is None else " ".join(text.split())
 
 
 def _refuse(absent: Collection[str], words: Sequence[str], prog: str) -> None:

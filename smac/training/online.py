@@ -54,7 +54,7 @@ class OnlineOptions(Schedule):
     late_from: int = 5_000
     """Step after which --late-eval-every holds, to evaluate often only where a drop is expected."""
     trajectory_every: int = 1_000
-    """Steps between two checkpoints in trajectory/; 0 for none."""
+    """Steps between two checkpoints in trajectory/; 0: none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
