@@ -254,8 +254,6 @@ def report(out: Path, plan: dict[str, Any]) -> None:
     online = {n.split("/")[1]: online_numbers(out / n) for n in names if n.startswith("finetune/")}
     for cell, share in min_max_regret(online).items():
         online[cell][MIN_MAX] = share
-    result = {key: plan[key] for key in ("command_line", "task", "versions")}
-    write_json(out / "transfer.json", result | {"offline": offline, "online": online})
     in_returns = any("regret/return" in cell["over_seeds"] for cell in online.values())
     tables = [
         _table("offline", OFFLINE_COLUMNS, {method_label(a): x for a, x in offline.items()}),
@@ -285,6 +283,8 @@ def report(out: Path, plan: dict[str, Any]) -> None:
             if f"{a}-{b}" in online
         ]
         pictures += draw_curves(pairs, out / f"curves-{b}")
+    about = {key: plan[key] for key in ("command_line", "task", "versions")}
+    write_json(out / "transfer.json", about | {"offline": offline, "online": online})  # last: all is there
     for path in (out / "transfer.json", out / "transfer.md", *pictures):
         wrote(path)
 

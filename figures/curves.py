@@ -22,13 +22,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from figures.library import write_page
 from figures.style import (
     GREY,
     INK,
     PLOTLY_FONT,
     Look,
+    below,
     embed,
     look,
+    nested_widths,
     paper,
     plain,
     render,
@@ -41,7 +44,6 @@ from figures.style import (
 )
 from smac.agents import variant_of
 from smac.errors import UserError
-from smac.files import write_text
 
 Floats = NDArray[np.float64]
 
@@ -161,7 +163,7 @@ def read_methods(pairs: Sequence[CurvePair]) -> list[Method]:
 
 
 def draw_curves(pairs: Sequence[CurvePair], stem: Path) -> list[Path]:
-    """Draw the learning curves of some methods: `stem.png`, `stem.pdf` and a self-contained `stem.html`."""
+    """Draw the learning curves of some methods: `stem.png`, `stem.pdf` and the page `stem.html`."""
     methods = read_methods(pairs)
     fig = curves_still(methods)
     page = render(
@@ -172,7 +174,7 @@ def draw_curves(pairs: Sequence[CurvePair], stem: Path) -> list[Path]:
         seeds=seed_count(methods),
         pairs=pairs,
     )
-    return [*save(fig, stem), write_text(stem.with_name(stem.name + ".html"), page)]
+    return [*save(fig, stem), write_page(stem.with_name(stem.name + ".html"), page)]
 
 
 def run_figure(directory: Path) -> Figure:
@@ -235,13 +237,13 @@ def curves_still(methods: Sequence[Method]) -> Figure:
 
 def _draw_phase(ax: Axes, methods: Sequence[Method], metric: str, phase: str) -> None:
     """One panel: thin lines per seed where there are several, and a bold line per method."""
-    for method in methods:
+    for method, width in zip(methods, nested_widths(len(methods), 2.8), strict=True):
         series = method.series[metric][phase]
         for one in series if len(series) > 1 else []:
             ax.plot(one.steps, one.values, color=method.look.color, linewidth=0.5, alpha=0.45)
         xs, ys = method.bold(metric, phase)
         ax.plot(
-            xs, ys, color=method.look.color, linestyle=method.look.linestyle,
+            xs, ys, color=method.look.color, linestyle=method.look.linestyle, linewidth=width,
             marker=method.look.marker, markersize=2.6, zorder=3, clip_on=False,
             markevery=max(1, len(xs) // 25),
         )  # fmt: skip
@@ -300,7 +302,7 @@ def end_labels(methods: Sequence[Method], metric: str, gap: float) -> list[tuple
     drawn = [method for method in methods if len(method.bold(metric, "online")[0])]
     ends = [method.bold(metric, "online") for method in drawn]
     right = max(float(xs[-1]) for xs, _ in ends)
-    heights = spread([float(ys[-1]) for _, ys in ends], gap)
+    heights = below(spread([float(ys[-1]) for _, ys in ends], gap), value_range(methods, metric)[1], gap)
     return [(method, right, height) for method, height in zip(drawn, heights, strict=True)]
 
 
@@ -313,15 +315,15 @@ def curves_figure(methods: Sequence[Method]) -> Any:
     )  # fmt: skip
     for row, metric in enumerate(metrics, start=1):
         for col, phase in enumerate(PHASES, start=1):
-            for method in methods:
-                for trace in _traces(method, metric, phase):
+            for method, width in zip(methods, nested_widths(len(methods), 4.5, 2.0), strict=True):
+                for trace in _traces(method, metric, phase, width):
                     fig.add_trace(trace, row=row, col=col)
         _dress_plotly_row(fig, methods, metric, row)
     _lay_out(fig, methods, len(metrics))
     return fig
 
 
-def _traces(method: Method, metric: str, phase: str) -> list[Any]:
+def _traces(method: Method, metric: str, phase: str, width: float) -> list[Any]:
     """Thin lines per seed where there are several, then the bold line."""
     name = f"{plain(method.label)}|{metric}|{phase}"
     series = method.series[metric][phase]
@@ -335,7 +337,7 @@ def _traces(method: Method, metric: str, phase: str) -> list[Any]:
     xs, ys = method.bold(metric, phase)
     bold = go.Scatter(
         x=xs, y=ys, mode="lines+markers", name=name, cliponaxis=False,
-        line={"color": method.look.color, "width": 2.4, "dash": method.look.plotly_dash},
+        line={"color": method.look.color, "width": width, "dash": method.look.plotly_dash},
         marker={"size": 5, "symbol": method.look.plotly_marker},
         text=[steps(x) for x in xs],
         hovertemplate=f"<b>{plain(method.label)}</b><br>{phase} step %{{text}}"

@@ -1,6 +1,7 @@
 """One page that tells a whole study: curves across the switch, landscapes, verdicts, and how to repeat it.
 
-The page is a single HTML file without any network access. Every number on it is read from result files.
+The page is an HTML file that needs plotly.min.js beside it and no network. Every number on it is read from
+result files.
 """
 
 from collections.abc import Sequence
@@ -19,13 +20,13 @@ from figures.curves import (
     read_methods,
     seed_count,
 )
+from figures.library import write_page
 from figures.line.data import Line, common_range, read_line
 from figures.line.interactive import line_figure
 from figures.line.still import lines_still
 from figures.style import embed, interval_text, look, number, render, still
 from landscape.results import PathResult
 from smac.errors import UserError
-from smac.files import write_text
 
 SUCCESS = "eval/success"
 LINE_PHRASES = {
@@ -115,7 +116,7 @@ def demo_page(
         margins=_join(_unique(_margin_text(line.result) for line in lines)),
         wall_time=wall_time(wall_seconds),
     )
-    return write_text(path, page)
+    return write_page(path, page)
 
 
 def wall_time(seconds: float) -> str:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from plotly.offline import get_plotlyjs
 
+from figures.output import current, fit
 from smac.files import write_atomically
 
 INK = "#1a1a1a"
@@ -167,6 +168,11 @@ def tick_words(values: Sequence[float] | NDArray[np.float64]) -> list[str]:
     return [f"{value:.{decimals}f}".replace("-", "−") for value in values]
 
 
+def nested_widths(count: int, widest: float = 3.2, thinnest: float = 1.3) -> list[float]:
+    """Widths of curves in the order in which they are drawn: of equal ones each shows around the next."""
+    return [float(width) for width in np.linspace(widest, thinnest, count)] if count > 1 else [1.6]
+
+
 def steps(value: float, _position: int | None = None) -> str:
     """A step count on an axis: 0, 500, 20k, 1.5M (the second argument is matplotlib's tick index)."""
     for size, unit in ((1e6, "M"), (1e3, "k")):
@@ -197,25 +203,39 @@ def spread(positions: Sequence[float], gap: float) -> list[float]:
     return result
 
 
+def below(positions: Sequence[float], top: float, gap: float) -> list[float]:
+    """Move labels down until none is above `top`, and those under them as far as `gap` asks."""
+    result = list(positions)
+    for i in sorted(range(len(result)), key=lambda i: -positions[i]):
+        result[i] = min(result[i], top)
+        top = result[i] - gap
+    return result
+
+
 @contextmanager
 def paper() -> Iterator[None]:
     """The house style for matplotlib, undone afterwards."""
-    with mpl.rc_context(RC):
+    with mpl.rc_context(RC | current().rc):
         yield
 
 
+METADATA: Mapping[str, dict[str, None]] = {
+    "png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None},
+}  # fmt: skip
+
+
 def save(fig: Figure, stem: Path) -> list[Path]:
-    """Write `stem.png` (200 dpi) and `stem.pdf` (fonts embedded as TrueType) and return both paths."""
-    paths = []
-    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        path = stem.with_name(stem.name + suffix)
+    """Write `stem.png` (200 dpi) and `stem.pdf` (fonts embedded as TrueType) and return both paths.
 
-        def write(file: Path, suffix: str = suffix, metadata: dict[str, None] = metadata) -> None:
-            fig.savefig(file, format=suffix[1:], metadata=metadata)
-
-        with paper():
-            write_atomically(path, write)
-        paths.append(path)
+    `figures.output.written_as` gives other formats, and a width.
+    """
+    output, paths = current(), []
+    with paper():
+        fit(fig, output.width)
+        for kind in output.formats:
+            path = stem.with_name(f"{stem.name}.{kind}")
+            write_atomically(path, partial(fig.savefig, format=kind, metadata=METADATA[kind]))
+            paths.append(path)
     return paths
 
 
@@ -238,15 +258,16 @@ def y_title(figure: Any, axis: str, text: str) -> None:
     )  # fmt: skip
 
 
-def x_title(figure: Any, axis: str, text: str) -> None:
-    """Name a plotly x axis of the bottom row, below its tick labels."""
+def x_title(figure: Any, axis: str, text: str, *, lines: int = 1) -> None:
+    """Name a plotly x axis of the bottom row, below tick labels of so many lines."""
     figure.add_annotation(
-        text=text, x=0.5, xref=f"{axis} domain", y=0, yref="paper", yanchor="top", yshift=-24, showarrow=False
-    )
+        text=text, x=0.5, xref=f"{axis} domain", y=0, yref="paper", yanchor="top", yshift=-7 - 17 * lines,
+        showarrow=False,
+    )  # fmt: skip
 
 
 def embed(figure: Any, div_id: str, *, height: str = "") -> Markup:
-    """A plotly figure as a piece of HTML; the page brings plotly.js itself, once.
+    """A plotly figure as a piece of HTML; the page loads plotly.js itself, once.
 
     `height` in the words of CSS is for figures without a height of their own, which fill what they get.
     """
@@ -270,9 +291,9 @@ def still(fig: Figure) -> str:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template of `figures/templates`. Everything is escaped but plotly.js and embedded figures."""
+    """Fill a template of `figures/templates`, for `library.write_page`. Embedded figures are not escaped."""
     environment = Environment(
         loader=PackageLoader("figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["number"] = number
-    return environment.get_template(template).render(plotly_js=Markup(get_plotlyjs()), **values)
+    return environment.get_template(template).render(**values)

@@ -18,6 +18,7 @@ _EXPORTS |= {
     "Adaptive": "landscape.statistics",
     "FieldOptions": "landscape.fields",
     "compare": "landscape.comparing",
+    "log_to": "landscape.logged",
     "register": "smac.policies.readers",
 }
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "curve",
     "interpolate",
     "load",
+    "log_to",
     "plane",
     "project",
     "register",
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from landscape.api import align, curve, interpolate, plane, project, report, trajectory
     from landscape.comparing import compare
     from landscape.fields import FieldOptions
+    from landscape.logged import log_to
     from landscape.results import (
         LandscapeResult,
         PathResult,

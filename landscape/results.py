@@ -72,6 +72,18 @@ class LandscapeResult(ABC):
         """`rows` as a pandas table."""
         return frame(self.rows())
 
+    def to_csv(self, file: Place) -> Path:
+        """Every episode as a CSV file, a row each; see `landscape.export.episodes`."""
+        from landscape.export import export_as  # which imports this module
+
+        return export_as(self, file, ".csv")
+
+    def to_parquet(self, file: Place) -> Path:
+        """The same as a Parquet file, which needs pandas and pyarrow."""
+        from landscape.export import export_as
+
+        return export_as(self, file, ".parquet")
+
     def plot(self) -> Figure:
         """A matplotlib figure."""
         if not self.arrays:

@@ -14,13 +14,18 @@ import tyro
 from analysis_cli.console import as_typed, command_line, console, wrote
 from analysis_cli.reproduce.plan import STEPS, Step
 from analysis_cli.reproduce.presets import POLICIES, PRESETS
+from analysis_cli.studies.played import REQUEST
+from analysis_cli.studies.played import has_ended as study_has_ended
+from analysis_cli.transfer import PLAN as MATRIX
 from figures.paper import FIGURES
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json, write_text
 from smac.provenance import versions
+from smac.training.run import finished, run_config
 
 PLAN = "reproduction.json"
 PROTOCOL = "protocol"
+CONFIG = "config.json"  # of a run of training
 TAKES_WORKERS = ("data collect", "transfer", "trajectory", "report", "plane")
 
 
@@ -76,7 +81,7 @@ class Reproduce:
             console.print(f"[bold]{figure.name}[/bold]: {figure.shows}")
             steps = STEPS[figure.name](preset)
             for k, step in enumerate(steps, 1):
-                if not (root / step.done).exists():
+                if not has_ended(root / step.done):
                     self._carry_out(step, root, f"{figure.name} {k}/{len(steps)}")
             pictures = figure.draw(root, preset)
             about = {
@@ -96,7 +101,7 @@ class Reproduce:
         words = [str(root / word[2:]) if word.startswith("./") else word for word in step.words]
         words = [word.replace(POLICIES, str(self.policies)) for word in words]
         out = root / step.done.rpartition("/")[0]
-        if (out / "config.json").exists():  # a run that was interrupted
+        if (out / CONFIG).exists():  # a run that was interrupted
             words = ["smac", "resume", str(out)]
         elif any(" ".join(words[1:]).startswith(command) for command in TAKES_WORKERS):
             words += ["--workers", str(self.workers)]
@@ -108,6 +113,25 @@ class Reproduce:
                 parse(arguments).run()
         except UserError as error:
             raise UserError(f"`{shlex.join(words)}`: {error}") from error
+
+
+def has_ended(done: Path) -> bool:
+    """Whether the command that leaves this file has ended: some write it before the last of their files.
+
+    Datasets come with all of their files at once, and a matrix writes its `transfer.json` last.
+    """
+    if not done.exists():
+        return False
+    folder = done.parent
+    if (folder / CONFIG).exists():  # a run of training
+        return finished(folder, run_config(folder))
+    if (folder / REQUEST).exists():
+        return study_has_ended(folder, done.name)
+    if (folder / MATRIX).exists():
+        return all(
+            finished(folder / cell, run_config(folder / cell)) for cell in read_json(folder / MATRIX)["cells"]
+        )
+    return True
 
 
 def _begin(root: Path, preset: str) -> None:

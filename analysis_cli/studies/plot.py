@@ -10,6 +10,8 @@ from tyro.conf import Positional
 
 from analysis_cli.console import wrote
 from figures.draw import draw
+from figures.output import Format, Output, StyleName, inches, written_as
+from smac.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,19 @@ class Plot:
     often: ClassVar = ()
     directories: Positional[tuple[Path, ...]]
     """Directories with a result.json and a returns.npz, or with a report.json."""
+    style: StyleName = "screen"
+    """`paper`: letters as in most papers' text, thinner lines."""
+    width: str | None = None
+    """Of a column of the paper, such as 3.25in, 8.2cm or 234pt; pictures of many panels span two. Default:
+    each picture's own."""
+    formats: tuple[Format, ...] = ("png", "pdf")
+    """What is written of every picture."""
 
     def run(self) -> None:
-        for directory in self.directories:
-            for path in draw(directory):
-                wrote(path)
+        if not self.formats:
+            raise UserError("--formats: name at least one of png, pdf, svg")
+        width = None if self.width is None else inches(self.width)
+        with written_as(Output(self.style, width, self.formats)):
+            for directory in self.directories:
+                for path in draw(directory):
+                    wrote(path)

@@ -7,10 +7,12 @@ steps on the axis, a curve or an aligned line has the straight line as it was be
 
 from pathlib import Path
 
+from figures.library import write_page
 from figures.line.data import (
     Line,
     depth_text,
     end_label,
+    ends_title,
     episodes_text,
     failed_text,
     fall_text,
@@ -19,19 +21,18 @@ from figures.line.data import (
 )
 from figures.line.interactive import line_figure
 from figures.line.still import line_still
-from figures.style import embed, look, render, save, still
-from smac.files import write_text
+from figures.style import embed, render, save, still
 
 __all__ = ["Line", "draw_line", "line_data", "line_figure", "line_still", "notes"]
 
 
 def draw_line(line: Line, directory: Path) -> list[Path]:
-    """Draw a landscape into its directory: `plot.png`, `plot.pdf` and the self-contained page `plot.html`."""
+    """Draw a landscape into its directory: `plot.png`, `plot.pdf` and the page `plot.html`."""
     result, fig = line.result, line_still(line)
     ends = dict(zip(("from", "to"), result.ends, strict=True))
     page = render(
         "page.html.j2",
-        title=f"{look(ends['from']['algorithm']).name} on {result.task}",
+        title=f"{ends_title(result)} on {result.task}",
         result=result.result,
         depth=depth_text(result),
         fall=fall_text(result),
@@ -42,7 +43,7 @@ def draw_line(line: Line, directory: Path) -> list[Path]:
         plot=embed(line_figure(line), "line"),
         still=still(fig),
     )
-    return [*save(fig, directory / "plot"), write_text(directory / "plot.html", page)]
+    return [*save(fig, directory / "plot"), write_page(directory / "plot.html", page)]
 
 
 def notes(line: Line) -> list[str]:

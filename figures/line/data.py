@@ -182,6 +182,16 @@ def end_label(end: Mapping[str, Any]) -> str:
     return f"{end['moment']} {look(end['algorithm']).name}"
 
 
+def ends_title(result: PathResult) -> str:
+    """Both ends of a path: "Cal-QL → SAC", with their moments where one algorithm made both."""
+    names = [look(end["algorithm"]).name for end in result.ends]
+    if names[0] == names[1]:
+        if result.ends[0]["moment"] == result.ends[1]["moment"]:
+            return f"{names[0]}, two {result.ends[0]['moment']} ends"
+        names = [f"{names[0]}, {result.ends[0]['moment']}", result.ends[1]["moment"]]
+    return " → ".join(names)
+
+
 def depth_text(result: PathResult) -> str:
     """`V = 85.1 [62, 110]`, the depth with its simultaneous interval."""
     return f"V = {interval_text(result.analysis['V'])}"

@@ -17,6 +17,7 @@ from figures.line.data import (
 )
 from figures.style import GREY, INK, PLOTLY_FONT, number, plain, tint, x_title, y_title
 
+SHORT = 6  # letters
 FRACTIONS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}
 
 
@@ -152,7 +153,10 @@ def _lay_out(fig: Any, line: Line) -> None:
     fig.update_yaxes(**axis)
     fig.update_yaxes(range=y_range(line), nticks=6, row=1, col=1)
     y_title(fig, "y", field_label(line.result))
-    x_title(fig, "x", line.axis.label)
+    between = len(line.axis.label) <= SHORT  # fits between the names of the two ends, on a telephone too
+    x_title(fig, "x", line.axis.label, lines=1 if between else 2)
+    if not between:
+        fig.update_layout(height=417, margin={"b": 67})
     words = [FRACTIONS.get(word, word) for word in line.axis.words]
     for i, end in zip((0, -1), line.result.ends, strict=True):
         words[i] = f"{words[i]}<br>{plain(end_label(end))}"

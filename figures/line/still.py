@@ -15,6 +15,7 @@ from figures.line.data import (
     depth_path,
     depth_text,
     end_label,
+    ends_title,
     episodes_text,
     failed_text,
     fall_text,
@@ -103,11 +104,11 @@ def _draw_behind(ax: Axes, line: Line, behind: Behind) -> None:
 
 
 def _draw_title(ax: Axes, line: Line) -> None:
-    """The method and verdict at the left, the numbers it rests on at the right or in the legend below.
+    """Both ends and the verdict at the left, the numbers it rests on at the right or in the legend below.
 
     Below them the same for monotonicity, where there is no legend.
     """
-    verdict, name = line.result.verdict, line.look.name
+    verdict, name = line.result.verdict, ends_title(line.result)
     pad = 20.0 if line.behind else SECOND_LINE
     if not line.behind:
         _draw_second_line(ax, line.result)

@@ -10,7 +10,7 @@ import numpy as np
 from figures.paper.description import Benchmark, Reproduction
 from figures.paper.dips import DIP_WORDS, dip_name, number
 from figures.paper.transfer import interval
-from figures.style import look, paper, save
+from figures.style import look, nested_widths, paper, save
 from smac.files import read_json, write_json, write_text
 from smac.tables import markdown_table
 
@@ -67,22 +67,28 @@ def draw(root: Path, preset: Reproduction) -> list[Path]:
 
 
 def _curves(rows: list[dict], dip: str) -> plt.Figure:
-    fig, axes = plt.subplots(1, 2, figsize=(5.6, 2.2), sharex=True)
+    """Intervals stand side by side and of equal curves the later one is thinner, so that none hides."""
+    fig, axes = plt.subplots(1, 2, figsize=(5.6, 2.4), sharex=True)
+    methods = list(dict.fromkeys(row["method"] for row in rows))
     for ax, name in zip(axes, ("offline success", "dip"), strict=True):
-        for a in dict.fromkeys(row["method"] for row in rows):
-            own = [row for row in rows if row["method"] == a]
-            x = np.array([row["transitions"] for row in own], dtype=float)
+        for k, (a, width) in enumerate(zip(methods, nested_widths(len(methods)), strict=True)):
+            own, style = [row for row in rows if row["method"] == a], look(a)
+            shift = 1.1 ** (k - (len(methods) - 1) / 2)
+            x = np.array([row["transitions"] for row in own], dtype=float) * shift
             mean, low, high = (
                 np.array([row[name][part] for row in own], dtype=float) for part in ("mean", "low", "high")
             )
-            ax.fill_between(x, low, high, color=look(a).color, alpha=0.18, lw=0)
-            ax.plot(x, mean, "o-", color=look(a).color, ms=4, lw=1.5, label=look(a).name)
+            ax.vlines(x, low, high, color=style.color, lw=1.0)
+            ax.plot(
+                x, mean, color=style.color, linestyle=style.linestyle, marker=style.marker, ms=4.5, lw=width,
+                label=style.name,
+            )  # fmt: skip
         ax.set_xscale("log")
         ax.set_xlabel("transitions in the dataset")
-        ax.set_ylabel(name if name != "dip" else dip)
+        ax.set_ylabel("success rate offline" if name != "dip" else f"{dip} at the switch")
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylim(-0.03, 1.05)
     axes[1].set_ylim(bottom=-0.02)
-    axes[0].legend(frameon=False)
+    axes[0].legend(frameon=False, handlelength=3)
     fig.tight_layout()
     return fig

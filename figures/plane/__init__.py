@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from figures.library import write_page
 from figures.plane.data import (
     Plane,
     correlation_text,
@@ -22,7 +23,6 @@ from figures.plane.data import (
 from figures.plane.interactive import MARGINS, plane_figure, surface_figure
 from figures.plane.still import episodes_text, pair_still, plane_still, planes_still, surface_still
 from figures.style import embed, number, render, save, still
-from smac.files import write_text
 
 __all__ = [
     "Plane",
@@ -50,7 +50,7 @@ def draw_plane(plane: Plane, directory: Path) -> list[Path]:
     stills = {"plot": plane_still(plane), "surface": surface_still(plane)}
     if "q" in plane.fields:
         stills["pair"] = pair_still(plane)
-    pages = [write_text(directory / "plot.html", plane_page(plane, stills))]
+    pages = [write_page(directory / "plot.html", plane_page(plane, stills))]
     return [path for name, fig in stills.items() for path in save(fig, directory / name)] + pages
 
 

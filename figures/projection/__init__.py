@@ -8,11 +8,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from figures.library import write_page
 from figures.projection.data import METHODS, Projection, projection_data, read_projection, summary_text
 from figures.projection.interactive import projection_figure, run_rows
 from figures.projection.still import projection_still
 from figures.style import counted, embed, render, save, still
-from smac.files import write_text
 
 __all__ = [
     "Projection",
@@ -38,7 +38,7 @@ def draw_projection(found: Projection, directory: Path) -> list[Path]:
         plot=_embedded(found),
         still=still(fig),
     )
-    return [*save(fig, directory / "plot"), write_text(directory / "plot.html", page)]
+    return [*save(fig, directory / "plot"), write_page(directory / "plot.html", page)]
 
 
 def _embedded(found: Projection) -> Markup:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from figures.library import write_page
 from figures.report.data import Comparison, Panel, read_report, report_data
 from figures.report.interactive import panel_figure, profile_figure
 from figures.report.still import paths_still, profile_still
@@ -47,7 +48,7 @@ def draw_report(found: Comparison, directory: Path) -> list[Path]:
     stills = {name: still(fig) for name, fig in pictures.items()}
     written = [path for name, fig in pictures.items() for path in save(fig, directory / name)]
     return [
-        write_text(directory / "report.html", page(found, stills)),
+        write_page(directory / "report.html", page(found, stills)),
         write_text(directory / "report.md", markdown(report)),
         write_text(directory / "report.tex", latex(report)),
         *written,
@@ -55,7 +56,7 @@ def draw_report(found: Comparison, directory: Path) -> list[Path]:
 
 
 def page(found: Comparison, stills: dict[str, str]) -> str:
-    """The page, self-contained."""
+    """The page; it needs no network."""
     report, limits = found.report, found.limits
     shown = [
         (

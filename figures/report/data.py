@@ -184,3 +184,25 @@ def y_limits(many: Sequence[Panel]) -> tuple[float, float]:
     values = np.concatenate([*bands, *(curve[np.isfinite(curve)] for curve in curves)])
     room = float(np.ptp(values)) or 1.0
     return float(values.min()) - 0.28 * room, float(values.max()) + 0.05 * room
+
+
+@dataclass(frozen=True)
+class Whiskers:
+    """The limits of a performance profile at a few thresholds, other ones for each method."""
+
+    xs: Floats
+    shares: Floats
+    below: Floats
+    """How far each reaches down from its share."""
+    above: Floats
+
+
+def whiskers(profile: Report, index: int, count: int, places: int = 4) -> Whiskers:
+    """The whiskers of the `index`-th of `count` methods; all of a report have the same thresholds."""
+    thresholds = floats(profile["thresholds"])
+    share = (np.arange(places) + (index + 1) / (count + 1)) / places  # of the axis
+    rows = np.searchsorted(thresholds, share * thresholds[-1], side="right") - 1
+    shares = floats(profile["shares"])[rows]
+    lower, upper = floats(profile["lower"])[rows], floats(profile["upper"])[rows]
+    xs = share * thresholds[-1]
+    return Whiskers(xs, shares, np.maximum(shares - lower, 0), np.maximum(upper - shares, 0))

@@ -6,9 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from figures.report.data import Comparison, Floats, Panel, Report
+from figures.report.data import Comparison, Floats, Panel, Report, Whiskers, whiskers
 from figures.report.still import profile_label
-from figures.style import GREY, INK, PLOTLY_FONT, Look, plain, tint, y_title
+from figures.style import GREY, INK, PLOTLY_FONT, Look, nested_widths, plain, tint, y_title
 
 AXIS = {"showgrid": False, "zeroline": False, "linecolor": GREY, "ticks": "outside", "fixedrange": True}
 
@@ -51,38 +51,51 @@ def profile_figure(found: Comparison) -> Any:
     profiles = report["profiles"]
     fig = make_subplots(rows=1, cols=len(profiles), shared_yaxes=True, horizontal_spacing=0.06)
     for col, (name, of) in enumerate(profiles.items(), start=1):
-        for method, profile in of.items():
-            for trace in _profile_traces(method, profile, look[method], legend=col == 1):
+        widths = nested_widths(len(of), 4.5, 1.8)
+        for k, (method, profile) in enumerate(of.items()):
+            limits = whiskers(profile, k, len(of))
+            for trace in _profile_traces(method, profile, look[method], widths[k], limits, legend=col == 1):
                 fig.add_trace(trace, row=1, col=col)
         fig.update_xaxes(
-            **AXIS, title={"text": profile_label(report, name).replace(" (", "<br>("), "standoff": 8}, col=col
+            **AXIS, title={"text": _in_lines(profile_label(report, name)), "standoff": 8}, col=col
         )
         fig.update_xaxes(range=[0, max(max(one["thresholds"]) for one in of.values())], col=col)
-    _lay_out(fig, 330)
+    _lay_out(fig, 290 + 22 * len(found.looks))  # on a telephone every name has a line
     fig.update_layout(
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        margin={"l": 62, "r": 16, "t": 36, "b": 70},
+        margin={"l": 62, "r": 16, "t": 36, "b": 84},
     )  # fmt: skip
-    fig.update_yaxes(**AXIS, range=[0, 1.02], tickformat=".0%")
+    fig.update_yaxes(**AXIS, range=[-0.02, 1.03], tickformat=".0%")
     y_title(fig, "y", "seeds shallower than x")
     return fig
 
 
-def _profile_traces(method: str, profile: Report, look: Look, *, legend: bool) -> list[Any]:
+def _in_lines(label: str) -> str:
+    """A label so narrow that two of them have room side by side on a telephone."""
+    return label.replace(" (", "<br>(").replace("share of ", "share of<br>")
+
+
+def _profile_traces(
+    method: str, profile: Report, look: Look, width: float, limits: Whiskers, *, legend: bool
+) -> list[Any]:
+    """A staircase, and its limits at a few places as whiskers."""
     xs, name = np.asarray(profile["thresholds"]), plain(f"{method} ({profile['seeds']} seeds)")
-    lower, upper = np.asarray(profile["lower"]), np.asarray(profile["upper"])
-    band = go.Scatter(
-        x=[*xs, *xs[::-1]], y=[*upper, *lower[::-1]], fill="toself", fillcolor=tint(look.color, 0.12),
-        mode="none", hoverinfo="skip", name=f"{name} band", showlegend=False,
-    )  # fmt: skip
     curve = go.Scatter(
         x=xs, y=profile["shares"], mode="lines", name=name, showlegend=legend, legendgroup=name,
-        line={"color": look.color, "width": 2.2, "dash": look.plotly_dash, "shape": "hv"},
-        customdata=np.column_stack([lower, upper]),
+        line={"color": look.color, "width": width, "dash": look.plotly_dash, "shape": "hv"},
+        customdata=np.column_stack([profile["lower"], profile["upper"]]),
         hovertemplate=f"<b>{plain(method)}</b><br>%{{y:.0%}} of seeds are shallower than %{{x:.3g}}"
         "<br>[%{customdata[0]:.0%}, %{customdata[1]:.0%}]<extra></extra>",
     )  # fmt: skip
-    return [band, curve]
+    ends = go.Scatter(
+        x=limits.xs, y=limits.shares, mode="markers", name=f"{name} limits", showlegend=False,
+        legendgroup=name, hoverinfo="skip", marker={"size": 1, "color": look.color},
+        error_y={
+            "array": limits.above, "arrayminus": limits.below, "color": look.color,
+            "thickness": 1.3, "width": 3,
+        },
+    )  # fmt: skip
+    return [curve, ends]
 
 
 def _band(panel: Panel, look: Look) -> Any:

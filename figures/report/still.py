@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
-from figures.report.data import Comparison, Panel, Report
-from figures.style import GREY, INK, VERDICT_COLORS, Look, paper
+from figures.report.data import Comparison, Panel, Report, Whiskers, whiskers
+from figures.style import GREY, INK, VERDICT_COLORS, Look, nested_widths, paper
 
 MOST_COLUMNS = 6
+PROFILE_TITLE = "Share of training seeds whose path falls by less than x (higher is better)"
 DEPTH_NAMES = {"V": "valley depth V", "DD": "drawdown DD"}
 
 
@@ -95,21 +97,26 @@ def profile_still(found: Comparison) -> Figure:
     """Performance profiles of V and DD: how many runs are shallower than a depth."""
     report, look = found.report, found.looks
     with paper():
-        fig = Figure(figsize=(6.75, 2.7), layout="constrained")
+        fig = Figure(figsize=(6.75, 2.9), layout="constrained")
         axes = np.atleast_1d(fig.subplots(1, len(report["profiles"]), sharey=True))
         for ax, (name, of) in zip(axes, report["profiles"].items(), strict=True):
-            for method, profile in of.items():
-                _draw_profile(ax, profile, look[method])
+            widths = nested_widths(len(of))
+            for k, (method, profile) in enumerate(of.items()):
+                _draw_profile(ax, profile, look[method], widths[k], whiskers(profile, k, len(of)))
             ax.set_xlabel(profile_label(report, name))
-            ax.set_ylim(0, 1.02)
+            ax.set_ylim(-0.02, 1.03)
+            ax.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
             ax.set_xlim(0, max(max(one["thresholds"]) for one in of.values()))
-        axes[0].set_ylabel("share of seeds shallower than x")
+        axes[0].set_ylabel("seeds shallower than x")
         legend = fig.legend(
             *axes[0].get_legend_handles_labels(),
             frameon=False,
             loc="outside upper left",
             ncols=3,
             fontsize=7.5,
+            title=PROFILE_TITLE,
+            alignment="left",
+            title_fontsize=8,
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
@@ -121,9 +128,14 @@ def profile_label(report: Report, name: str) -> str:
     return f"{DEPTH_NAMES[name]} ({unit})"
 
 
-def _draw_profile(ax: Axes, profile: dict[str, Any], look: Look) -> None:
-    xs = profile["thresholds"]
-    band: dict[str, Any] = {"step": "post", "color": look.color, "alpha": 0.13, "linewidth": 0}
-    ax.fill_between(xs, profile["lower"], profile["upper"], **band)
+def _draw_profile(ax: Axes, profile: dict[str, Any], look: Look, width: float, limits: Whiskers) -> None:
+    """A staircase, and its limits at a few places as whiskers: bands of several methods hide each other."""
     label = f"{look.name} ({profile['seeds']} seeds)"
-    ax.step(xs, profile["shares"], where="post", color=look.color, linestyle=look.linestyle, label=label)
+    ax.step(
+        profile["thresholds"], profile["shares"], where="post", color=look.color, linestyle=look.linestyle,
+        linewidth=width, label=label,
+    )  # fmt: skip
+    ax.errorbar(
+        limits.xs, limits.shares, [limits.below, limits.above], fmt="none", ecolor=look.color,
+        elinewidth=0.9, capsize=2, capthick=0.9, zorder=3,
+    )  # fmt: skip

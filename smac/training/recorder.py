@@ -93,7 +93,7 @@ class Recorder:
         if notice := notice_of(task):  # evaluations are paired
             log.warning(notice)
         self.means = RunningMeans()
-        self.sinks = open_sinks(schedule.log_to, run.directory, asdict(schedule))
+        self.sinks = open_sinks(schedule.log_to, run.directory)
         self.parts = {"agent": agent, "means": self.means, **parts}
         self.evaluator = Evaluator(
             task, len(agent.seeds), schedule.eval_episodes, schedule.eval_seed, agent.device

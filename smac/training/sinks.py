@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from smac.errors import UserError
+from smac.files import read_json, write_json
 
+RUN_ID = "run_id"  # of config.json
 SinkName = Literal["tensorboard", "wandb"]
 
 
@@ -16,6 +19,9 @@ class Sink(Protocol):
     """Takes the numbers of one row of metrics.csv."""
 
     def write(self, phase: str, step: int, seed: int, values: Mapping[str, float]) -> None: ...
+
+    def picture(self, name: str, figure: Any, numbers: Mapping[str, float]) -> None:
+        """A matplotlib figure and the numbers beside it."""
 
     def close(self) -> None: ...
 
@@ -38,6 +44,12 @@ class TensorBoard:
         for name, value in values.items():
             self.writers[place].add_scalar(name, value, step)
 
+    def picture(self, name: str, figure: Any, numbers: Mapping[str, float]) -> None:
+        writer = self.writers.setdefault(name, self.writer(str(self.directory / name)))
+        writer.add_figure(name, figure, close=False)
+        for of, value in numbers.items():
+            writer.add_scalar(f"{name}/{of}", value)
+
     def close(self) -> None:
         for writer in self.writers.values():
             writer.close()
@@ -51,13 +63,20 @@ class WandB:
             import wandb
         except ImportError:
             raise UserError("--log-to wandb needs it: pip install wandb") from None
+        self.wandb = wandb
         self.run = wandb.init(
-            dir=str(directory), name=directory.name, config=dict(config), id=directory.name, resume="allow"
-        )
+            dir=str(directory), name="/".join(directory.resolve().parts[-3:]), config=dict(config),
+            id=config[RUN_ID], resume="allow",
+        )  # fmt: skip
 
     def write(self, phase: str, step: int, seed: int, values: Mapping[str, float]) -> None:
         named = {f"seed-{seed}/{phase}/{name}": value for name, value in values.items()}
         self.run.log(named | {"step": step})
+
+    def picture(self, name: str, figure: Any, numbers: Mapping[str, float]) -> None:
+        self.run.log(
+            {name: self.wandb.Image(figure)} | {f"{name}/{of}": value for of, value in numbers.items()}
+        )
 
     def close(self) -> None:
         self.run.finish()
@@ -74,5 +93,22 @@ def check_sinks(names: Sequence[str]) -> None:
             raise UserError(f"--log-to {name} needs it: pip install {name}")
 
 
-def open_sinks(names: Sequence[str], directory: Path, config: Mapping[str, Any]) -> list[Sink]:
+def open_sinks(names: Sequence[str], directory: Path) -> list[Sink]:
+    """Loggers of a run; what `config.json` holds is the configuration that they show."""
+    if not names:
+        return []
+    config = identified(directory)
     return [SINKS[name](directory, config) for name in names]
+
+
+def identified(directory: Path) -> dict[str, Any]:
+    """`config.json` of a run with its `run_id`, which is made at the first call and kept, so that a run which
+    is resumed goes on under it. Of older versions, whose id was the folder's name, that is kept.
+    """
+    place = directory / "config.json"
+    config: dict[str, Any] = read_json(place)
+    if RUN_ID not in config:
+        known = (directory / "wandb").is_dir()
+        config[RUN_ID] = directory.name if known else uuid.uuid4().hex
+        write_json(place, config)
+    return config

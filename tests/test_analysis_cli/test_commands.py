@@ -83,6 +83,7 @@ def test_interpolate_twice_and_with_two_workers_gives_the_same_matrix(root, tmp_
     assert str(tmp_path / "a" / "plot.html") in printed
     assert {p.name for p in (tmp_path / "a").iterdir()} == {
         "study.json", "episodes", "returns.npz", "result.json", "plot.png", "plot.pdf", "plot.html",
+        "plotly.min.js",
     }  # fmt: skip
     matrices = [np.load(tmp_path / name / "returns.npz") for name in "abc"]
     for name in matrices[0].files:

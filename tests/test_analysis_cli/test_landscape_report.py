@@ -125,6 +125,7 @@ def test_report_reads_finished_results(tmp_path, capsys):
     assert "SMAC → SAC is connected in its one training seed" in printed
     assert {path.name for path in (tmp_path / "r").iterdir()} == {
         "study.json", "report.json", "report.html", "report.md", "report.tex", "paths.png", "paths.pdf",
+        "plotly.min.js",
     }  # fmt: skip
 
 

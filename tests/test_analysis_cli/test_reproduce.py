@@ -1,10 +1,18 @@
 """The plans of the paper's figures; that they run to the end is shown by the smoke preset."""
 
+import json
 import shlex
+import signal
+import subprocess
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
+from support import run
 
+from analysis_cli import smac
+from analysis_cli.reproduce.command import has_ended
 from analysis_cli.reproduce.plan import STEPS
 from analysis_cli.reproduce.presets import PARTS, POLICIES, PRESETS, Preset
 from analysis_cli.reproduce.protocol import protocol_page
@@ -150,3 +158,50 @@ def test_retain_fine_tunes_every_pair_of_transfer_with_the_data_that_it_was_pret
     assert words[words.index("--offline-ratio") + 1] == "0.5"
     assert "--temperature-lr" not in words  # that is SAC's own
     assert "--temperature-lr" in plan["retain/pen-binary/iql-sac/summary.json"]
+
+
+KILLED_AFTER_ITS_SUMMARY = """
+import os, signal, sys
+from smac.training.run import Run
+Run.forget_state = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv = ["smac", *sys.argv[1:]]
+from analysis_cli.smac import main
+main()
+"""
+
+
+def test_a_run_killed_after_its_summary_has_not_ended_until_it_is_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = (
+        "train --task pointmaze-umaze --algorithm sac --hidden 8 8 --critic-hidden 8 8 --batch-size 16 --steps 40 "
+        f"--eval-every 40 --log-every 20 --eval-episodes 1 --save-every 20 --warmup-steps 10 --out {out}"
+    )
+    command = [sys.executable, "-c", KILLED_AFTER_ITS_SUMMARY, *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (out / "summary.json").exists()
+    assert (out / "seed-0/online.safetensors").exists()
+    assert not has_ended(out / "summary.json")
+    assert run(smac, "resume", out) == 0
+    assert has_ended(out / "summary.json")
+
+
+def test_a_study_has_ended_when_it_lists_its_files(tmp_path: Path) -> None:
+    done = tmp_path / "report.html"
+    assert not has_ended(done)
+    done.write_text("")
+    assert has_ended(done), "of an older version, which listed none"
+    for files, ended in ((None, False), (["report.html", "report.md"], False), (["report.html"], True)):
+        (tmp_path / "study.json").write_text(json.dumps({"command": "report", "files": files}))
+        assert has_ended(done) is ended
+
+
+def test_a_matrix_has_ended_with_all_of_its_cells(tmp_path: Path) -> None:
+    (tmp_path / "transfer.json").write_text("{}")
+    (tmp_path / "plan.json").write_text(json.dumps({"cells": {"pretrain/bc": []}}))
+    cell = tmp_path / "pretrain/bc"
+    (cell / "seed-0").mkdir(parents=True)
+    (cell / "config.json").write_text(json.dumps({"command": "pretrain"}))
+    assert not has_ended(tmp_path / "transfer.json")
+    (cell / "seed-0/offline.safetensors").write_bytes(b"")
+    assert has_ended(tmp_path / "transfer.json")

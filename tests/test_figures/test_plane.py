@@ -335,7 +335,7 @@ def test_plane_files(tmp_path):
     page = (folder / "plot.html").read_text()
     assert "<script>alert" not in page
     assert page.count("&lt;script&gt;alert(") >= 2
-    assert page.count("* plotly.js v") == 1
+    assert page.count('src="plotly.min.js"') == 1
     assert "what the critic believes" not in page
 
 
