@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_cli.console import console, wrote
 from figures.draw import draw
+from landscape.backends import Backend, connect
 from landscape.evaluate import Evaluation
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete, Study
@@ -24,7 +25,7 @@ REQUEST = "study.json"  # what was asked for, written before the first episode; 
 FILES = "files"
 EPISODES = "episodes"
 # How it gets done, which may change on the way
-NOT_ASKED = ("workers", "backend", "store", "shard", "out", "played")
+NOT_ASKED = ("workers", "backend", "address", "store", "shard", "out", "played")
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ class Played:
     VecNormalize, or none."""
     workers: int = 1
     """Processes; the result does not depend on their number."""
-    backend: str | None = None
-    """A joblib backend by name, such as threading, or one that is registered for a cluster; default:
-    processes of this machine, which are started again where an environment ends them."""
+    backend: Backend | None = None
+    """Play on the workers of a cluster, as many as it has; default: processes of this machine, which are
+    started again where an environment ends them."""
+    address: str | None = None
+    """HOST:PORT of the cluster's scheduler (for dask also the path of its scheduler file)."""
     store: Path | None = None
     """Directory of episodes to reuse and to add to; default: `episodes` in --out."""
     shard: str | None = None
@@ -70,6 +73,7 @@ class Played:
             normaliser=self.normaliser,
             workers=self.workers,
             backend=self.backend,
+            address=self.address,
             store=self.store or out / EPISODES,
             shard=_share(self.shard),
         )
@@ -81,6 +85,8 @@ class Played:
         A new directory is removed again if the command fails before an episode was played. Shares of one
         study may write to the same directory; other commands have it to themselves.
         """
+        if self.backend or self.address:
+            connect(self.backend, self.address)
         verb = type(command).__name__.lower()
         asked = {"command": verb} | _asked(command) | _asked(self)
         out = self.out or default_directory(verb)
