@@ -1,8 +1,8 @@
 """Machines other than this one: calls that the workers of a cluster make, Dask's or Ray's, as futures.
 
-A call whose worker ends is made again by another one, so it must do no harm twice: episodes are sent back, and
-only the process that asked for them writes. A worker has this package in the same version; what the caller
-has on its path, and the modules that it named, are looked for there too.
+A call whose worker ends is made again by another one, so it must do no harm twice: episodes are sent back,
+and only the process that asked for them writes. A worker has this package in the same version; what the
+caller has on its path, and the modules that it named, are looked for there too.
 """
 
 from __future__ import annotations
@@ -217,6 +217,20 @@ def connect(backend: str | None, address: str | None) -> Cluster:
 
 
 _clusters: dict[tuple[str, str], Cluster] = {}  # to which this process is connected
+
+
+def forgotten() -> bool:
+    """In a call that a worker makes: whether nobody waits for it any more. Ray itself ends such workers."""
+    if "distributed.worker" not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:  # no worker: the call is made here
+        return False
+    task = worker.state.tasks.get(worker.get_current_task())
+    return task is None or task.state == "cancelled"
 
 
 def _unreachable(name: str, address: str, error: Exception) -> UserError:

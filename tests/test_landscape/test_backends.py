@@ -132,7 +132,7 @@ def test_what_cannot_be_played_is_told_and_the_rest_is_kept(dask, tmp_path):
 
 def test_a_worker_that_plays_otherwise_is_refused(dask, tmp_path, monkeypatch):
     monkeypatch.setattr("landscape.store.EVALUATOR", -1)
-    with pytest.raises(UserError, match="plays made-nothing.* otherwise than this machine"):
+    with pytest.raises(UserError, match=r"plays made-nothing.* otherwise than this machine"):
         play("nothing", **dask, store=tmp_path)
     assert not lines(tmp_path)
 
