@@ -15,7 +15,7 @@ from typing import ClassVar
 from rich.progress import Progress, TaskID
 
 from analysis_cli.console import command_line, console, progress_bar, wrote
-from analysis_cli.processes import Children, side_by_side
+from analysis_cli.processes import Runner, side_by_side
 from figures.curves import CurvePair, draw_curves
 from figures.line.still import draw_lines
 from figures.pages import DemoMethod, demo_headlines, demo_page
@@ -97,7 +97,7 @@ class Demo:
 class Stages:
     """The demo's commands, run as processes; their progress moves the bars."""
 
-    def __init__(self, out: Path, seed: int, workers: int, bar: Progress, children: Children) -> None:
+    def __init__(self, out: Path, seed: int, workers: int, bar: Progress, children: Runner) -> None:
         self.out, self.seed, self.workers, self.bar, self.children = out, seed, workers, bar, children
         self.commands: list[str] = []
 

@@ -13,6 +13,8 @@ from rich.table import Table
 from analysis_cli.console import console
 from analysis_cli.train import carry_out as carry_out_job
 from analysis_cli.transfer import PLAN, carry_out, show_cells, state_of_run
+from landscape.backends import Backend
+from smac.errors import UserError
 from smac.files import read_json
 from smac.training.jobs import job_of
 from smac.training.run import FINAL_CHECKPOINT, METRICS, finished, read_metrics, run_config
@@ -32,11 +34,19 @@ class Resume:
     """Run directory, or that of `smac transfer`."""
     workers: int = os.cpu_count() or 1
     """Cells of `smac transfer` trained at a time."""
+    backend: Backend | None = None
+    """Of a cluster that trains the cells of `smac transfer`."""
+    address: str | None = None
+    """HOST:PORT of the cluster's scheduler."""
 
     def run(self) -> None:
         if (self.directory / PLAN).exists():
-            carry_out(self.directory, self.workers)
+            carry_out(self.directory, self.workers, self.backend, self.address)
             return
+        if self.backend or self.address:
+            raise UserError(
+                f"{self.directory}: --backend is for the cells of `smac transfer`, this is one run"
+            )
         config = run_config(self.directory)
         if finished(self.directory, config):
             console.print(f"{self.directory} has ended: there is nothing to resume", markup=False)

@@ -14,9 +14,10 @@ from rich.table import Table
 
 from analysis_cli.cells import finetuning, pretraining, split
 from analysis_cli.console import command_line, console, progress_bar, wrote
-from analysis_cli.processes import Children, side_by_side
+from analysis_cli.processes import Elsewhere, Runner, side_by_side
 from analysis_cli.train import defaults
 from figures.curves import CurvePair, draw_curves
+from landscape.backends import Backend, Cluster, connect
 from smac.agents import OFFLINE, ONLINE, agent_class, method_label, method_parts
 from smac.data.minari_io import find_dataset
 from smac.errors import UserError
@@ -102,10 +103,17 @@ class Transfer:
     """Folder of datasets; default: Minari's own (MINARI_DATASETS_PATH or ~/.minari/datasets)."""
     workers: int = os.cpu_count() or 1
     """Cells trained at a time, each with one thread."""
+    backend: Backend | None = None
+    """Train the cells on the workers of a cluster, as many at a time as it has room for. Its machines share
+    the directory in which this command is given, and all that it names."""
+    address: str | None = None
+    """HOST:PORT of the cluster's scheduler (for dask also the path of its scheduler file)."""
     out: Path | None = None
     """Directory of the matrix; default: a new one in runs/."""
 
     def run(self) -> None:
+        if self.backend or self.address:
+            connect(self.backend, self.address)
         out = self.out or default_directory("transfer", get_task(self.task).name)
         plan = Plan.of(self)
         path = out / PLAN
@@ -116,7 +124,7 @@ class Transfer:
             new_directory(out)
             about = {"command": "transfer", "command_line": command_line("smac"), "versions": versions()}
             write_json(path, about | {"task": self.task, "cells": plan.cells()})
-        carry_out(out, self.workers)
+        carry_out(out, self.workers, self.backend, self.address)
 
 
 @dataclass(frozen=True)
@@ -183,40 +191,39 @@ def _method_words(method: str) -> list[str]:
     return ["--algorithm", algorithm, *(["--variant", variant] if variant else [])]
 
 
-def carry_out(out: Path, workers: int) -> None:
-    """Do what is left of the plan in `out`, then write and print its tables."""
+def carry_out(out: Path, workers: int, backend: str | None = None, address: str | None = None) -> None:
+    """Do what is left of the plan in `out`, here or on a cluster, then write and print its tables."""
+    cluster = connect(backend, address) if backend or address else None
     with only_writer(out):
         plan = read_json(out / PLAN)
-        _train(out, plan, workers)
+        _train(out, plan, workers, cluster)
         report(out, plan)
 
 
-def _train(out: Path, plan: Mapping[str, Any], workers: int) -> None:
+def _train(out: Path, plan: Mapping[str, Any], workers: int, cluster: Cluster | None) -> None:
     """Train the cells that have not ended. If one fails, the others that run are trained to their end."""
     stages = [
         {name: words for name, words in plan["cells"].items() if name.startswith(stage)}
         for stage in ("pretrain/", "finetune/")
     ]
-    with progress_bar() as bar, side_by_side(workers) as (pool, children):
+    runner = None if cluster is None else Elsewhere(cluster)
+    threads = workers if cluster is None else max(map(len, stages))
+    with progress_bar() as bar, side_by_side(threads, runner) as (pool, children):
         for stage in stages:
             futures = [pool.submit(_cell, out, name, words, bar, children) for name, words in stage.items()]
             for future in futures:
                 future.result()
 
 
-def _cell(out: Path, name: str, words: Sequence[str], bar: Progress, children: Children) -> None:
+def _cell(out: Path, name: str, words: Sequence[str], bar: Progress, children: Runner) -> None:
     """Train one cell, continue it, or leave it if it has ended."""
     directory = out / name
     line = bar.add_task(name, total=None)
-    if (directory / "config.json").exists():
-        if finished(directory, run_config(directory)):
-            bar.update(line, total=1, completed=1)
-            return
-        words = ["smac", "resume", str(directory)]
-    else:
-        words = [str(out / w) if w.startswith("pretrain/") else w for w in words]
-        words += ["--out", str(directory)]
-    children.run(words, directory, _shown(bar, line, name))
+    if (directory / "config.json").exists() and finished(directory, run_config(directory)):
+        bar.update(line, total=1, completed=1)
+        return
+    words = [str(out / w) if w.startswith("pretrain/") else w for w in words]
+    children.run([*words, "--out", str(directory)], directory, _shown(bar, line, name))
 
 
 def _shown(bar: Progress, line: Any, name: str) -> Callable[[str, int, int], None]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Literal
 
+from landscape.backends import Backend, Cluster, check, connect
 from landscape.jobs import EPISODES_PER_JOB, POINTS_PER_STACK, Job, Place, Played, Point, keep, play, play_all
 from landscape.store import Store, fill, point_key, scene_key
 from landscape.workers import workers
@@ -41,9 +41,11 @@ class Evaluation:
     """Of such policies' observations: the file of a VecNormalize, or `none`."""
     workers: int = 1
     """Processes; the result does not depend on their number. With one, this process plays by itself."""
-    backend: str | None = None
-    """A registered joblib backend, such as threading, or one of a cluster; default: processes of this
-    machine, which are started again where an environment ends them."""
+    backend: Backend | None = None
+    """Of a cluster whose workers play instead, as many as it has; default: processes of this machine, which
+    are started again where an environment ends them."""
+    address: str | None = None
+    """HOST:PORT of the scheduler of that cluster."""
     store: Path | None = None
     """Directory of episodes: those it holds are not played again, new ones are added."""
     shard: tuple[int, int] | None = None
@@ -53,6 +55,7 @@ class Evaluation:
         for name in ("episodes", "workers"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        check(self.backend, self.address)
         if self.seed < 0:
             raise UserError(f"--seed must be at least 0, got {self.seed}")
         if not self.time_limit > 0:
@@ -94,6 +97,7 @@ def evaluate(
     number of workers, nor on the order in which they finish, nor on what a store already held. Points of
     another shard stay `NOT_PLAYED`.
     """
+    cluster = connect(evaluation.backend, evaluation.address) if evaluation.backend else None
     total = count * evaluation.episodes
     result = Rollouts.empty(count, evaluation.episodes)
     planner = _Planner(spec, task, evaluation, result)
@@ -113,8 +117,8 @@ def evaluate(
         take(played)
 
     jobs = planner.jobs(points)
-    if evaluation.backend is not None:
-        _play_elsewhere(jobs, evaluation, store, take)
+    if cluster is not None:
+        _play_elsewhere(jobs, cluster, planner.scene, keep_and_take)
     elif evaluation.workers > 1 or isfinite(evaluation.time_limit):
         workers(evaluation.workers).run(jobs, keep_and_take)
     else:
@@ -126,28 +130,13 @@ def evaluate(
 
 
 def _play_elsewhere(
-    jobs: Iterable[Job], evaluation: Evaluation, store: Path | None, take: Callable[[Played], None]
+    jobs: Iterable[Job], cluster: Cluster, scene: bytes, take: Callable[[Played], None]
 ) -> None:
-    """Play jobs by a backend of joblib, which keeps the episodes itself."""
-    import joblib
-
-    try:
-        parallel = joblib.Parallel(
-            n_jobs=evaluation.workers,
-            backend=evaluation.backend,
-            return_as="generator_unordered",
-            pre_dispatch=2 * evaluation.workers,
-        )
-    except (ValueError, ImportError) as error:
-        raise UserError(f"--backend {evaluation.backend}: {error}") from None
-    try:
-        for played in parallel(joblib.delayed(play_all)(job, store) for job in jobs):
-            take(played)
-    except BrokenExecutor as error:
-        raise UserError(
-            f"--backend {evaluation.backend}: a process ended while it played ({error}); without --backend "
-            "it is started again, and the episode at which it ends is named"
-        ) from None
+    """Have jobs played by the workers of a cluster."""
+    for played, wrong in cluster.each(play_all, ((job, scene) for job in jobs)):
+        take(played)
+        if wrong is not None:
+            raise UserError(wrong)
 
 
 class _Planner:
@@ -158,7 +147,7 @@ class _Planner:
         self.seeds = evaluation.seeds
         self.reused = 0
         self.store = Store(evaluation.store) if evaluation.store else None
-        if self.store is not None:
+        if self.store is not None or evaluation.backend is not None:
             self.scene = scene_key(spec, task, evaluation.stochastic, evaluation.time_limit)
 
     def jobs(self, points: Iterable[Point]) -> Iterator[Job]:

@@ -8,6 +8,7 @@ the number of workers or points nor on which episodes were played before.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from landscape.store import Episode, append, episode_of
+from landscape.store import Episode, append, episode_of, scene_key
 from smac.envs import make_env
 from smac.envs.stability import bytes_of
 from smac.errors import UserError
@@ -79,16 +80,22 @@ def play(job: Job, told: Callable[[Played], None], mark: Mark | None = None) -> 
         torch.set_num_threads(threads)
 
 
-def play_all(job: Job, store: Path | None) -> Played:
-    """Play a job to its end, each episode being kept in the store as it ends."""
+def play_all(job: Job, scene: bytes) -> tuple[Played, str | None]:
+    """Play a job to its end, on another machine: what was played, and what is wrong if that is not all of it.
+
+    UserError, before anything is played, where episodes would be filed under another key than `scene`.
+    """
+    if scene_key(job.spec, job.task, job.stochastic, job.time_limit) != scene:
+        raise UserError(
+            f"{socket.gethostname()} plays {job.task.name} otherwise than this machine: the versions of this "
+            "package, gymnasium and mujoco, and the files that define the environment, have to be the same"
+        )
     played: Played = []
-
-    def told(ended: Played) -> None:
-        keep(store, ended)
-        played.extend(ended)
-
-    play(job, told)
-    return played
+    try:
+        play(job, played.extend)
+    except UserError as error:
+        return played, str(error)
+    return played, None
 
 
 def keep(store: Path | None, played: Played) -> None:

@@ -14,10 +14,11 @@ import tyro
 from analysis_cli.console import as_typed, command_line, console, wrote
 from analysis_cli.reproduce.plan import STEPS, Step
 from analysis_cli.reproduce.presets import POLICIES, PRESETS
-from analysis_cli.studies.played import REQUEST
-from analysis_cli.studies.played import has_ended as study_has_ended
+from analysis_cli.studies.evaluation import REQUEST
+from analysis_cli.studies.evaluation import has_ended as study_has_ended
 from analysis_cli.transfer import PLAN as MATRIX
 from figures.paper import FIGURES
+from landscape.backends import Backend, connect
 from smac.errors import UserError
 from smac.files import new_directory, read_json, write_json, write_text
 from smac.provenance import versions
@@ -26,7 +27,8 @@ from smac.training.run import finished, run_config
 PLAN = "reproduction.json"
 PROTOCOL = "protocol"
 CONFIG = "config.json"  # of a run of training
-TAKES_WORKERS = ("data collect", "transfer", "trajectory", "report", "plane")
+ON_CLUSTERS = ("transfer", "trajectory", "report", "plane")
+TAKES_WORKERS = ("data collect", *ON_CLUSTERS)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Reproduce:
     few cores, `gpu` is for a machine with one."""
     workers: int = os.cpu_count() or 1
     """Processes at a time."""
+    backend: Backend | None = None
+    """Train the cells of tables and play landscapes on the workers of a cluster, see `smac transfer`."""
+    address: str | None = None
+    """HOST:PORT of the cluster's scheduler (for dask also the path of its scheduler file)."""
     policies: Path | None = None
     """Folder with the published policies, in folders by their source, as for `smac tasks measure`. Without it
     tasks whose data they collect are left out."""
@@ -58,6 +64,8 @@ class Reproduce:
             raise UserError(f"there is no figure {self.name!r}; there are {known}, all, and {PROTOCOL}")
         if self.workers < 1:
             raise UserError(f"--workers must be at least 1, got {self.workers}")
+        if self.backend or self.address:
+            connect(self.backend, self.address)
         if self.policies is not None and not self.policies.is_dir():
             raise UserError(f"--policies {self.policies}: no such folder")
         whole = PRESETS[self.preset]
@@ -103,8 +111,12 @@ class Reproduce:
         out = root / step.done.rpartition("/")[0]
         if (out / CONFIG).exists():  # a run that was interrupted
             words = ["smac", "resume", str(out)]
-        elif any(" ".join(words[1:]).startswith(command) for command in TAKES_WORKERS):
-            words += ["--workers", str(self.workers)]
+        else:
+            command = " ".join(words[1:])
+            if command.startswith(TAKES_WORKERS):
+                words += ["--workers", str(self.workers)]
+            if command.startswith(ON_CLUSTERS) and self.backend and self.address:
+                words += ["--backend", self.backend, "--address", self.address]
         console.print(f"{place}: {shlex.join(words)}", markup=False)
         program, *arguments = words
         parse = import_module(f"analysis_cli.{program}").parse  # which import this module in turn

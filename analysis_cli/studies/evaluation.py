@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from analysis_cli.console import console, tell, wrote
 from analysis_cli.dry import Planned, of_episodes
 from figures.draw import draw
+from landscape.backends import Backend, connect
 from landscape.evaluate import Evaluation
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete, Study
@@ -31,7 +32,7 @@ SAID = ("kind", "task", "verdict", "monotone", "falls", "margin", "episodes", "p
 OFTEN = ("margin", "episodes", "task", "seed", "workers", "out")  # options that help shows at once
 NUMBERS = ("V", "DD", "B_chord", "B_mean", "p_monotone")
 # Options that do not change the result, so they may change when a command is resumed
-NOT_ASKED = ("workers", "backend", "store", "shard", "out", "evaluation")
+NOT_ASKED = ("workers", "backend", "address", "store", "shard", "out", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,11 @@ class EvaluationOptions:
     """Observation normaliser of such policies: the file of a VecNormalize, or none."""
     workers: int = 1
     """Number of processes; the result does not depend on it."""
-    backend: str | None = None
-    """joblib backend, such as threading, or one registered for a cluster; default: processes of this machine,
-    which are restarted if an environment crashes them."""
+    backend: Backend | None = None
+    """Play on the workers of a cluster, as many as it has; default: processes of this machine, which are
+    restarted if an environment crashes them."""
+    address: str | None = None
+    """HOST:PORT of the cluster's scheduler (for dask also the path of its scheduler file)."""
     store: Path | None = None
     """Directory of stored episodes to reuse and add to; default: `episodes` in --out."""
     shard: str | None = None
@@ -76,6 +79,7 @@ class EvaluationOptions:
             normaliser=self.normaliser,
             workers=self.workers,
             backend=self.backend,
+            address=self.address,
             store=self.store or out / EPISODES,
             shard=_share(self.shard),
         )
@@ -93,6 +97,8 @@ class EvaluationOptions:
         A new directory is removed again if the command fails before an episode was played. Shares of one
         study may write to the same directory; other commands have it to themselves.
         """
+        if self.backend or self.address:
+            connect(self.backend, self.address)
         verb = type(command).__name__.lower()
         asked = {"command": verb} | _asked(command) | _asked(self)
         out = self.out or default_directory(verb)

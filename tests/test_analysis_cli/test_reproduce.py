@@ -173,8 +173,9 @@ main()
 def test_a_run_killed_after_its_summary_has_not_ended_until_it_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = (
-        "train --task pointmaze-umaze --algorithm sac --hidden 8 8 --critic-hidden 8 8 --batch-size 16 --steps 40 "
-        f"--eval-every 40 --log-every 20 --eval-episodes 1 --save-every 20 --warmup-steps 10 --out {out}"
+        "train --task pointmaze-umaze --algorithm sac --hidden 8 8 --critic-hidden 8 8 --batch-size 16 "
+        "--steps 40 --eval-every 40 --log-every 20 --eval-episodes 1 --save-every 20 --warmup-steps 10 "
+        f"--out {out}"
     )
     command = [sys.executable, "-c", KILLED_AFTER_ITS_SUMMARY, *words.split()]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -146,7 +146,7 @@ def test_episodes_are_of_the_code_of_their_environment(tmp_path):
 @pytest.mark.slow
 def test_the_store_of_another_process_is_where_the_command_was_given(ends, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = {"episodes": 1, "workers": 2, "backend": "loky", "task": TASK.with_options("horizon=5")}
+    options = {"episodes": 1, "workers": 2, "task": TASK.with_options("horizon=5")}
     play(ends, points=2, **options)  # starts the processes
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

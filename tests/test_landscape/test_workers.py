@@ -46,9 +46,9 @@ def points() -> list[dict[str, np.ndarray]]:
     return [{n: rng.normal(size=s).astype(np.float32) for n, s in shapes.items()} for _ in range(POINTS)]
 
 
-def play(what: str, episode: int = -1, env: dict | None = None, **options):
-    options = {"episodes": EPISODES} | options
-    return evaluate(SPEC, task(what, episode, **(env or {})), points(), POINTS, Evaluation(**options))
+def play(what: str, episode: int = -1, env: dict | None = None, progress=None, **options):
+    evaluation = Evaluation(**{"episodes": EPISODES} | options)
+    return evaluate(SPEC, task(what, episode, **(env or {})), points(), POINTS, evaluation, progress=progress)
 
 
 @pytest.fixture(scope="module")
