@@ -1,0 +1,208 @@
+"""Kill every command that writes at random moments, give it again, and compare all bytes.
+
+    python benchmarks/kills.py --kills 100 --out results/landscape/kills
+
+Each command first runs twice undisturbed, in the same folder: the files that come out alike both times are
+those that must come out alike after a kill as well; the others (they hold seconds that passed) are listed.
+A third of the kills is SIGKILL of the process alone, a third SIGKILL of it and its workers, a third SIGTERM.
+Afterwards the same command is given again (`smac resume` for a training run that has begun), and there may be
+no other file, none missing and none that differs.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from timing import circumstances
+
+from smac.files import write_json, write_text
+
+TASK = "pointmaze-umaze@horizon=40"
+TINY = "--batch-size 8 --hidden 8 8 --eval-episodes 1 --eval-every 20 --log-every 10 --save-every 10"
+SMAC = "--diffusion-steps 20 --diffusion-hidden 8"
+DATA = f"--task {TASK} --dataset smac/kills-v0 --data-root data"
+COLLECT = f"smac data collect --task {TASK} --dataset smac/kills-v0"
+PRETRAIN = f"smac pretrain {DATA} --algorithm smac --steps 60 --seeds 2 {TINY} {SMAC}"
+FINETUNE = "smac finetune --from pre --steps 60 --trajectory-every 20 --eval-episodes 1 --eval-every 20 --save-every 10"
+ENDS = "--from fine/seed-0/offline.safetensors --to fine/seed-0/online.safetensors"
+SETUP = (f"{COLLECT} --episodes 6 --out data", f"{PRETRAIN} --out pre", f"{FINETUNE} --out fine")
+CASES = {
+    "data collect": f"{COLLECT} --episodes 30 --workers 2 --out made",
+    "pretrain": f"{PRETRAIN} --out made",
+    "finetune": f"{FINETUNE} --out made",
+    "transfer": f"smac transfer {DATA} --offline bc,td3_bc --online td3 --seeds 2 --workers 2 "
+    f"'--pretrain=--steps 30 {TINY}' '--finetune=--steps 60 {TINY}' --out made",
+    "interpolate": f"landscape interpolate {ENDS} --margin 5 --points 7 --episodes 8 --workers 2 --out made",
+    "interpolate --adaptive": f"landscape interpolate {ENDS} --margin 5 --points 5 --episodes 4 --adaptive --max-episodes 16 "
+    "--workers 2 --out made",
+    "plane": f"landscape plane --checkpoints pre/seed-0/offline.safetensors pre/seed-1/offline.safetensors "
+    "fine/seed-0/online.safetensors --margin 5 --nx 5 --ny 5 --episodes 2 --workers 2 --out made",
+    "trajectory": "landscape trajectory --run fine/seed-0 --margin 5 --episodes 4 --workers 2 --out made",
+    "project": "landscape project fine --episodes 2 --workers 2 --method pca --out made",
+    "report": "landscape report fine --margin 5 --points 5 --episodes 4 --workers 2 --out made",
+    "reproduce": "landscape reproduce transfer --preset smoke --workers 2 --out made",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One kill."""
+
+    command: str
+    how: str
+    after: float  # seconds
+    resumed: int  # exit status of the command that was given again
+    differing: tuple[str, ...]  # files
+
+
+def words(line: str, folder: Path) -> list[str]:
+    """The command of a line, with the programs of this environment."""
+    import shlex
+
+    program, *rest = shlex.split(line)
+    return [str(Path(sys.executable).with_name(program)), *rest]
+
+
+def run(line: str, folder: Path) -> tuple[int, str]:
+    done = subprocess.run(words(line, folder), cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def again(line: str, folder: Path) -> str:
+    """What a user types after an interruption."""
+    training = line.startswith(("smac pretrain", "smac finetune"))
+    return "smac resume made" if training and (folder / "made" / "config.json").exists() else line
+
+
+def kill(line: str, folder: Path, how: str, after: float) -> None:
+    """Start the command, and end it like that after some seconds; it may have ended by itself."""
+    process = subprocess.Popen(
+        words(line, folder), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        process.wait(after)
+        return
+    except subprocess.TimeoutExpired:
+        pass
+    if how == "SIGKILL of all":
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.send_signal(signal.SIGTERM if how == "SIGTERM" else signal.SIGKILL)
+    process.wait()
+    end = time.monotonic() + 10.0
+    while time.monotonic() < end and alive(process.pid):
+        time.sleep(0.1)
+
+
+def alive(group: int) -> bool:
+    """Whether any process of the group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def differences(one: Path, other: Path) -> tuple[str, ...]:
+    """Files that only one of the folders has, or that differ."""
+    mine, theirs = files(one), files(other)
+    changed = {name for name in mine & theirs if not filecmp.cmp(one / name, other / name, shallow=False)}
+    return tuple(sorted((mine ^ theirs) | changed))
+
+
+def undisturbed(name: str, folder: Path) -> tuple[Path, tuple[str, ...], float]:
+    """What the command writes, which of its files differ from one time to the next, and how long it takes."""
+    kept, seconds = [], 0.0
+    for k in range(2):
+        begin = time.monotonic()
+        status, said = run(CASES[name], folder)
+        seconds = time.monotonic() - begin
+        if status:
+            raise SystemExit(f"{name}: {said}")
+        kept.append(folder / f"{name.replace(' ', '_')}-{k}")
+        (folder / "made").rename(kept[-1])
+    return kept[0], differences(*kept), seconds
+
+
+def table(outcomes: Sequence[Outcome], timed: dict[str, tuple[str, ...]]) -> str:
+    rows = ["| command | kills | ended well | same files and bytes |", "| --- | --- | --- | --- |"]
+    for name in timed:
+        own = [o for o in outcomes if o.command == name]
+        well, same = sum(not o.resumed for o in own), sum(not o.differing for o in own)
+        rows.append(f"| {name} | {len(own)} | {well} | {same} |")
+    left = [f"- {name}: {', '.join(found)}" for name, found in timed.items() if found]
+    return "\n".join(
+        [
+            "# Commands killed at random moments and given again",
+            "",
+            "    python benchmarks/kills.py --out results/landscape/kills",
+            "",
+            *rows,
+            "",
+            "Files that hold seconds, and differ between two undisturbed runs too, are not compared:",
+            "",
+            *left,
+            "",
+        ]
+    )
+
+
+def main(
+    kills: int = 100,
+    seed: int = 0,
+    only: tuple[str, ...] = tuple(CASES),
+    out: Path = Path("results/landscape/kills"),
+) -> None:
+    """Kill, repeat, compare.
+
+    Args:
+        kills: in all, spread over the commands.
+        seed: of the moments.
+        only: the commands.
+        out: where the table and the numbers go, with endings .md and .json.
+    """
+    rng = np.random.default_rng(seed)
+    ways = ("SIGKILL", "SIGKILL of all", "SIGTERM")
+    outcomes: list[Outcome] = []
+    timed: dict[str, tuple[str, ...]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for line in SETUP:
+            status, said = run(line, folder)
+            if status:
+                raise SystemExit(f"{line}: {said}")
+        for k, name in enumerate(only):
+            reference, timed[name], seconds = undisturbed(name, folder)
+            for j in range(kills // len(only) + (k < kills % len(only))):
+                how, after = ways[j % 3], float(rng.uniform(0.0, 1.05 * seconds))
+                kill(CASES[name], folder, how, after)
+                status, said = run(again(CASES[name], folder), folder)
+                found = tuple(x for x in differences(reference, folder / "made") if x not in timed[name])
+                outcomes.append(Outcome(name, how, after, status, found))
+                print(f"{name}, {how} after {after:.1f} of {seconds:.1f} s: {status} {found or 'the same'}", flush=True)
+                if status:
+                    print(said[-2000:], flush=True)
+                shutil.rmtree(folder / "made", ignore_errors=True)
+    write_text(out.with_suffix(".md"), table(outcomes, timed))
+    about = {"what": __doc__, "seed": seed, "kills": [vars(o) for o in outcomes], "not compared": timed}
+    write_json(out.with_suffix(".json"), circumstances() | about)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
