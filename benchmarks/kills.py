@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import filecmp
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,10 @@ SMAC = "--diffusion-steps 20 --diffusion-hidden 8"
 DATA = f"--task {TASK} --dataset smac/kills-v0 --data-root data"
 COLLECT = f"smac data collect --task {TASK} --dataset smac/kills-v0"
 PRETRAIN = f"smac pretrain {DATA} --algorithm smac --steps 60 --seeds 2 {TINY} {SMAC}"
-FINETUNE = "smac finetune --from pre --steps 60 --trajectory-every 20 --eval-episodes 1 --eval-every 20 --save-every 10"
+FINETUNE = (
+    "smac finetune --from pre --steps 60 --trajectory-every 20 "
+    "--eval-episodes 1 --eval-every 20 --save-every 10"
+)
 ENDS = "--from fine/seed-0/offline.safetensors --to fine/seed-0/online.safetensors"
 SETUP = (f"{COLLECT} --episodes 6 --out data", f"{PRETRAIN} --out pre", f"{FINETUNE} --out fine")
 CASES = {
@@ -45,12 +49,12 @@ CASES = {
     "transfer": f"smac transfer {DATA} --offline bc,td3_bc --online td3 --seeds 2 --workers 2 "
     f"'--pretrain=--steps 30 {TINY}' '--finetune=--steps 60 {TINY}' --out made",
     "interpolate": f"landscape interpolate {ENDS} --margin 5 --points 7 --episodes 8 --workers 2 --out made",
-    "interpolate --adaptive": f"landscape interpolate {ENDS} --margin 5 --points 5 --episodes 4 --adaptive --max-episodes 16 "
-    "--workers 2 --out made",
-    "plane": f"landscape plane --checkpoints pre/seed-0/offline.safetensors pre/seed-1/offline.safetensors "
+    "interpolate --adaptive": f"landscape interpolate {ENDS} --margin 5 --points 5 --adaptive "
+    "--first-episodes 4 --most-episodes 16 --workers 2 --out made",
+    "plane": "landscape plane --through pre/seed-0/offline.safetensors pre/seed-1/offline.safetensors "
     "fine/seed-0/online.safetensors --margin 5 --nx 5 --ny 5 --episodes 2 --workers 2 --out made",
     "trajectory": "landscape trajectory --run fine/seed-0 --margin 5 --episodes 4 --workers 2 --out made",
-    "project": "landscape project fine --episodes 2 --workers 2 --method pca --out made",
+    "project": "landscape project fine --episodes 2 --workers 2 --by pca --out made",
     "report": "landscape report fine --margin 5 --points 5 --episodes 4 --workers 2 --out made",
     "reproduce": "landscape reproduce transfer --preset smoke --workers 2 --out made",
 }
@@ -67,16 +71,14 @@ class Outcome:
     differing: tuple[str, ...]  # files
 
 
-def words(line: str, folder: Path) -> list[str]:
+def words(line: str) -> list[str]:
     """The command of a line, with the programs of this environment."""
-    import shlex
-
     program, *rest = shlex.split(line)
     return [str(Path(sys.executable).with_name(program)), *rest]
 
 
 def run(line: str, folder: Path) -> tuple[int, str]:
-    done = subprocess.run(words(line, folder), cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(words(line), cwd=folder, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -86,14 +88,14 @@ def again(line: str, folder: Path) -> str:
     return "smac resume made" if training and (folder / "made" / "config.json").exists() else line
 
 
-def kill(line: str, folder: Path, how: str, after: float) -> None:
-    """Start the command, and end it like that after some seconds; it may have ended by itself."""
+def kill(line: str, folder: Path, how: str, after: float) -> bool:
+    """Start the command, and end it like that after some seconds; False if it ended by itself before."""
     process = subprocess.Popen(
-        words(line, folder), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        words(line), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
         process.wait(after)
-        return
+        return False
     except subprocess.TimeoutExpired:
         pass
     if how == "SIGKILL of all":
@@ -104,6 +106,7 @@ def kill(line: str, folder: Path, how: str, after: float) -> None:
     end = time.monotonic() + 10.0
     while time.monotonic() < end and alive(process.pid):
         time.sleep(0.1)
+    return True
 
 
 def alive(group: int) -> bool:
@@ -119,10 +122,17 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+def same(one: Path, other: Path) -> bool:
+    """Byte by byte; lines of a store of episodes in any order, which is that in which they were played."""
+    if one.suffix == ".jsonl":
+        return sorted(one.read_bytes().splitlines()) == sorted(other.read_bytes().splitlines())
+    return filecmp.cmp(one, other, shallow=False)
+
+
 def differences(one: Path, other: Path) -> tuple[str, ...]:
     """Files that only one of the folders has, or that differ."""
     mine, theirs = files(one), files(other)
-    changed = {name for name in mine & theirs if not filecmp.cmp(one / name, other / name, shallow=False)}
+    changed = {name for name in mine & theirs if not same(one / name, other / name)}
     return tuple(sorted((mine ^ theirs) | changed))
 
 
@@ -190,12 +200,17 @@ def main(
         for k, name in enumerate(only):
             reference, timed[name], seconds = undisturbed(name, folder)
             for j in range(kills // len(only) + (k < kills % len(only))):
-                how, after = ways[j % 3], float(rng.uniform(0.0, 1.05 * seconds))
-                kill(CASES[name], folder, how, after)
+                how, after = ways[j % 3], float(rng.uniform(0.0, seconds))
+                while not kill(CASES[name], folder, how, after):
+                    shutil.rmtree(folder / "made")
+                    after *= 0.8
                 status, said = run(again(CASES[name], folder), folder)
                 found = tuple(x for x in differences(reference, folder / "made") if x not in timed[name])
                 outcomes.append(Outcome(name, how, after, status, found))
-                print(f"{name}, {how} after {after:.1f} of {seconds:.1f} s: {status} {found or 'the same'}", flush=True)
+                print(
+                    f"{name}, {how} after {after:.1f} of {seconds:.1f} s: {status} {found or 'the same'}",
+                    flush=True,
+                )
                 if status:
                     print(said[-2000:], flush=True)
                 shutil.rmtree(folder / "made", ignore_errors=True)
