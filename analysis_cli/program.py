@@ -10,8 +10,8 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
+from functools import cached_property, partial
+from importlib.metadata import entry_points, version
 from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Any
@@ -23,8 +23,16 @@ from smac.errors import UserError
 class Program:
     name: str
     description: str
-    commands: Mapping[str, str]
+    own: Mapping[str, str]
     """Command -> `module:class`, in the order of `--help`."""
+
+    @cached_property
+    def commands(self) -> dict[str, str]:
+        """Our own, and those that other packages name under the entry points `landscape.commands` or
+        `smac.commands`, each a dataclass of options with a method `run`."""
+        group = entry_points(group=f"{self.name}.commands")
+        others = {point.name: point.value for point in group if point.name not in self.own}
+        return {**self.own, **others}
 
     def parse(self, arguments: Sequence[str]) -> Any:
         """The command that the arguments name, with its options filled in; UserError if they name none.

@@ -68,11 +68,13 @@ def inches(text: str) -> float:
     """`3.25in`, `8.2cm`, `82mm`, `234pt` (LaTeX's points) or `3.25`, in inches; else UserError."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(in|cm|mm|pt)?\s*", text)
     if match is None:
-        raise UserError(f"--width {text}: is no width; write it as 3.25in, 8.2cm, 82mm or 234pt")
+        raise UserError(f"{text!r} is no width (--width): write it as 3.25in, 8.2cm, 82mm or 234pt")
     width = float(match[1]) * INCHES[match[2] or "in"]
     if not WIDTHS[0] <= width <= WIDTHS[1]:
         low, high = WIDTHS
-        raise UserError(f"--width {text}: is {width:.2f} inches; it must be from {low:g} to {high:g}")
+        raise UserError(
+            f"a width (--width) of {text} is {width:.2f} inches; it must be from {low:g} to {high:g}"
+        )
     return width
 
 

@@ -7,15 +7,17 @@ import io
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landscape.results import LandscapeResult, PathResult, PlaneResult, ProjectionResult
 from smac.api import Place, frame
 from smac.errors import UserError
 from smac.files import write_atomically, write_text
 from smac.rollout import Status
+
+if TYPE_CHECKING:
+    from landscape.results import LandscapeResult
 
 Columns = dict[str, np.ndarray]
 OF_EPISODES = {"returns": "return", "lengths": "length", "successes": "success"}
@@ -31,7 +33,8 @@ def episodes(result: LandscapeResult) -> Columns:
     Raises:
         UserError: the result has no episodes of its own, as that of a report.
     """
-    if not isinstance(result, (PathResult, PlaneResult, ProjectionResult)) or "returns" not in result.arrays:
+    places = result.places()
+    if not places or "returns" not in result.arrays:
         raise UserError(f"this {result.kind} has no returns.npz, so it has no episodes to export")
     arrays = {name: np.asarray(values) for name, values in result.arrays.items()}
     count = arrays["returns"].shape[-1]
@@ -39,7 +42,7 @@ def episodes(result: LandscapeResult) -> Columns:
     points = len(returns)
     statuses = np.where(np.isfinite(returns), Status.FINISHED, Status.DIVERGED)  # of older versions
     statuses = arrays.get("statuses", statuses).reshape(points, count)
-    columns: Columns = {name: np.repeat(of, count) for name, of in _places(result).items()}
+    columns: Columns = {name: np.repeat(of, count) for name, of in places.items()}
     columns |= {"episode": np.tile(np.arange(count), points)}
     if "episode_seeds" in arrays:
         columns["episode_seed"] = np.tile(arrays["episode_seeds"], points)
@@ -49,18 +52,6 @@ def episodes(result: LandscapeResult) -> Columns:
     columns["status"] = np.array([Status(value).name.lower() for value in statuses.reshape(-1)])
     played = statuses.reshape(-1) != Status.NOT_PLAYED
     return {name: values[played] for name, values in columns.items()}
-
-
-def _places(result: LandscapeResult) -> Columns:
-    """Where the points are, in the order of the arrays."""
-    if isinstance(result, PathResult):
-        return {"alpha": result.alphas}
-    if isinstance(result, PlaneResult):
-        x, y = np.meshgrid(result.xs, result.ys)
-        return {"x": x.ravel(), "y": y.ravel()}
-    assert isinstance(result, ProjectionResult)
-    rows = result.rows()
-    return {name: np.array([row[name] for row in rows]) for name in ("name", "x", "y")}
 
 
 def export(result: LandscapeResult, file: Place) -> Path:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from landscape.export import export_as
 from landscape.statistics import Interval
 from landscape.study.common import Study, write_files
 from landscape.study.complete import PATHS, read_files
@@ -68,20 +69,20 @@ class LandscapeResult(ABC):
     def rows(self) -> list[dict[str, Any]]:
         """One row per point."""
 
+    def places(self) -> dict[str, np.ndarray]:
+        """Where the points are, in the order of the arrays; empty for a result without points of its own."""
+        return {}
+
     def to_frame(self) -> pandas.DataFrame:
         """`rows` as a pandas table."""
         return frame(self.rows())
 
     def to_csv(self, file: Place) -> Path:
         """Every episode as a CSV file, a row each; see `landscape.export.episodes`."""
-        from landscape.export import export_as  # which imports this module
-
         return export_as(self, file, ".csv")
 
     def to_parquet(self, file: Place) -> Path:
         """The same as a Parquet file, which needs pandas and pyarrow."""
-        from landscape.export import export_as
-
         return export_as(self, file, ".parquet")
 
     def plot(self) -> Figure:
@@ -213,6 +214,9 @@ class PathResult(LandscapeResult):
             f"{self.margin:.3g}, {self.monotone}"
         )
 
+    def places(self) -> dict[str, np.ndarray]:
+        return {"alpha": self.alphas}
+
     def rows(self) -> list[dict[str, Any]]:
         """alpha, mean return, its bounds, and the other fields of every point."""
         more = {name: of for name, of in self.result.get("fields", {}).items() if name != "return"}
@@ -259,6 +263,10 @@ class PlaneResult(LandscapeResult):
     def brief(self) -> str:
         return f"{len(self.xs)} x {len(self.ys)} points, {len(self.checkpoints)} checkpoints"
 
+    def places(self) -> dict[str, np.ndarray]:
+        x, y = np.meshgrid(self.xs, self.ys)
+        return {"x": x.ravel(), "y": y.ravel()}
+
     def rows(self) -> list[dict[str, Any]]:
         """x, y and every field of each point of the grid."""
         x, y = np.meshgrid(self.xs, self.ys)
@@ -287,6 +295,10 @@ class ProjectionResult(LandscapeResult):
     @property
     def brief(self) -> str:
         return f"{len(self.result['points'])} checkpoints by {self.result['embedding']['by']}"
+
+    def places(self) -> dict[str, np.ndarray]:
+        rows = self.rows()
+        return {name: np.array([row[name] for row in rows]) for name in ("name", "x", "y")}
 
     def rows(self) -> list[dict[str, Any]]:
         """Name, place and measured fields of every point."""

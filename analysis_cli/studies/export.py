@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tyro.conf import Positional
 
@@ -15,6 +16,11 @@ from landscape.export import check_export, export
 @dataclass(frozen=True)
 class Export:
     """Write every episode of a finished study as a table: a row per point and episode, with its return."""
+
+    examples: ClassVar = (
+        "landscape export runs/interpolate --to returns.csv",
+        "landscape export runs/plane --to returns.parquet",
+    )
 
     directory: Positional[Path]
     """Directory with a result.json and a returns.npz."""

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import EntryPoint
 from pkgutil import resolve_name
 
 import pytest
 from support import run
 
 from analysis_cli import landscape, smac
+from analysis_cli.program import Program
 
 
 @pytest.mark.parametrize("program", ["smac", "landscape"])
@@ -32,3 +34,18 @@ def test_an_unknown_command_is_named_with_the_closest(capsys):
     assert "unknown command 'interpolat': did you mean 'interpolate'?" in capsys.readouterr().err
     assert run(smac, "") == 2
     assert "usage: smac COMMAND" in capsys.readouterr().err
+
+
+def test_a_package_adds_a_verb_but_takes_none_of_ours(monkeypatch):
+    """By entry points: in the help with its own sentence, and run like the others."""
+    points = [
+        EntryPoint("colours", "fractions:Fraction", "landscape.commands"),
+        EntryPoint("plane", "fractions:Fraction", "landscape.commands"),
+    ]
+    monkeypatch.setattr("analysis_cli.program.entry_points", lambda group: points)
+    program = Program("landscape", "what it is for", {"plane": "analysis_cli.studies.plane:Plane"})
+    assert program.commands == {
+        "plane": "analysis_cli.studies.plane:Plane",
+        "colours": "fractions:Fraction",
+    }
+    assert "colours  This class implements rational numbers." in " ".join(program.help().split("\n"))

@@ -54,7 +54,7 @@ def test_plot_draws_for_a_paper(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (folder / "plot.svg").read_text().count("STIX")
     assert not (folder / "plot.pdf").exists()
     assert run(program, "plot", str(folder), "--width", "3 feet") == 2
-    assert "--width 3 feet: is no width" in capsys.readouterr().err
+    assert "'3 feet' is no width (--width)" in capsys.readouterr().err
 
 
 def test_whiskers_of_methods_stand_side_by_side() -> None:

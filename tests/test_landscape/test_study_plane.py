@@ -93,7 +93,7 @@ def test_the_file_has_what_pictures_need(three, tmp_path):
     result = json.loads((tmp_path / "result.json").read_text())
     assert {
         "kind", "format_version", "task", "reward_convention", "episodes", "actions", "seed", "versions",
-        "plane", "xs", "ys", "fields", "probe", "correlation", "checkpoints", "trajectory",
+        "repetition", "plane", "xs", "ys", "fields", "probe", "correlation", "checkpoints", "trajectory",
         "trajectory_plane", "margin", "failures", "sentence", "command",
     } == set(result)  # fmt: skip
     assert result["kind"] == "plane"

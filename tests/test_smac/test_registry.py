@@ -129,7 +129,11 @@ def test_a_package_adds_an_algorithm_and_a_task(tmp_path):
         "finetune --algorithm td3 --steps 20 --batch-size 8 --eval-every 20 --eval-episodes 1 --from",
         tmp_path / "awac", Path("--out"), tmp_path / "td3",
     )  # fmt: skip
-    assert (tmp_path / "td3" / "seed-0" / "online.safetensors").exists()
+    ends = [tmp_path / "td3" / "seed-0" / f"{moment}.safetensors" for moment in ("offline", "online")]
+    assert ends[1].exists()
+    verb = [sys.executable, "-m", "analysis_cli.landscape", "distance", "--from", ends[0], "--to", ends[1]]
+    said = subprocess.run(verb, check=True, env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True).stdout
+    assert float(said.removeprefix("distance ")) > 0
     check = (
         "from smac.testing import check_algorithm; from smac.agents import agent_class, method_label;"
         "assert method_label('awac') == 'AWAC'; check_algorithm(agent_class('awac'))"
