@@ -22,6 +22,7 @@ class Export:
         "landscape export runs/plane --to returns.parquet",
     )
 
+    often: ClassVar = ("to",)
     directory: Positional[Path]
     """Directory with a result.json and a returns.npz."""
     to: Path

@@ -166,6 +166,7 @@ def test_a_line_a_minute_without_a_terminal(capsys, monkeypatch):
     assert console.duration(12600) == "3.5 h"
 
 
+@pytest.mark.slow
 def test_no_color_is_respected():
     code = "import pty, sys; pty.spawn([sys.executable, '-m', 'analysis_cli.landscape', 'plot', '--help'])"
     for name, coloured in (("", True), ("1", False)):
