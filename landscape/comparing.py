@@ -9,7 +9,7 @@ from typing import Any
 
 from landscape.api import interpolate, report, split, written
 from landscape.evaluate import Evaluation, Progress
-from landscape.gathering import PAIRS
+from landscape.gathering import PAIRS, kept
 from landscape.results import PathResult, ReportResult
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete
@@ -23,7 +23,7 @@ from landscape.study.patterns import (
     read_toml,
     spoken,
 )
-from smac.api import Place, drawn_by
+from smac.api import Place
 from smac.errors import UserError
 
 
@@ -60,16 +60,18 @@ def compare_said(
     *,
     env: str | None = None,
     out: Path | None = None,
+    command: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> ReportResult:
     """`compare` of methods as `landscape.study.patterns` reads them; `options` are its others.
 
-    With `out` the lines between policies are written there as they come, and those that are there are read,
-    so that a killed command can be resumed.
+    With `out` lines and the report are written there as they come, and lines that are there are read, so
+    that a killed command can be resumed; `command` is what the report says it was made by.
     """
     if len(said) < 2:
         raise UserError("a comparison is of two methods or more; `landscape report` takes one")
+    written_to: dict[str, Any] = {"out": out, "command": command}
     own, playing = split(options, ("points", "margin", "confidence", "adaptive"), Evaluation)
     how = {"task": env, "action_units": None, "normaliser": None} | playing
     found = [find_lines(defaulted(one, how)) for one in said]
@@ -88,9 +90,9 @@ def compare_said(
     if shares:  # the runs have their share, too
         runs = {name: many for name, many in members.items() if many}
         if runs:
-            report(runs, progress=progress, **own, **playing)
+            report(runs, progress=progress, **written_to, **own, **playing)
         raise shares[0]
-    compared = report(members, progress=progress, **own, **playing)
+    compared = report(members, progress=progress, **written_to, **own, **playing)
     absent = [name for name in members if name not in compared.verdicts]
     if absent:
         told = "; ".join(_missing(compared))
@@ -103,12 +105,7 @@ def _line(method: Lines, line: PolicyLine, play: Any, out: Path | None) -> Place
     if out is None:
         return play(line)
     name = re.sub(r"[^\w.=-]+", "-", method.name)
-    directory = out / PAIRS / f"{name}-seed-{line.seed}"
-    if not (directory / "result.json").exists():
-        play(line).save(directory)
-    elif not all((directory / f"plot.{kind}").exists() for kind in ("png", "pdf", "html")):
-        drawn_by("figures.draw:draw")(directory)
-    return directory
+    return kept(out / PAIRS / f"{name}-seed-{line.seed}", lambda: play(line))
 
 
 def _missing(compared: ReportResult) -> Iterator[str]:

@@ -79,13 +79,17 @@ def _pair(
     if out is None:
         result = found.lines[name] = play(line)
         return as_pair(result, PAIRS / name, method)
-    directory = out / PAIRS / name
-    if not (directory / "result.json").exists():
-        play(line).write(directory)
-    pictures = [directory / f"plot.{kind}" for kind in ("png", "pdf", "html")]
-    if not all(path.exists() for path in pictures):
-        drawn_by("figures.draw:draw")(directory)
+    directory = kept(out / PAIRS / name, lambda: play(line))
     return replace(read_pair(directory), named=method)
+
+
+def kept(directory: Path, play: Callable[[], PathResult]) -> Path:
+    """The directory of a line, which is played and written unless it is there, and drawn where it is not."""
+    if not (directory / "result.json").exists():
+        play().write(directory)
+    if not all((directory / f"plot.{kind}").exists() for kind in ("png", "pdf", "html")):
+        drawn_by("figures.draw:draw")(directory)
+    return directory
 
 
 def check_once(places: Sequence[Path]) -> None:

@@ -221,12 +221,16 @@ def single_optimisers(optimiser: Optimiser) -> tuple[torch.optim.Optimizer, ...]
     return (optimiser.muon, optimiser.adam) if isinstance(optimiser, MuonWithAdam) else (optimiser,)
 
 
+def singles(optimisers: Iterable[Optimiser]) -> list[torch.optim.Optimizer]:
+    """All of torch's optimisers in these."""
+    return [single for optimiser in optimisers for single in single_optimisers(optimiser)]
+
+
 def moments(optimisers: Iterable[Optimiser], names: Mapping[Tensor, str]) -> dict[str, Tensor]:
     """What optimisers remember, by `moments/<kind>/<parameter's name>`, sharing memory with them."""
     return {
         f"{MOMENTS}{kind}/{names[p]}": buffer
-        for optimiser in optimisers
-        for single in single_optimisers(optimiser)
+        for single in singles(optimisers)
         for p, state in single.state.items()
         if p in names
         for kind, buffer in state.items()
@@ -241,7 +245,7 @@ def load_moments(
 
     Raises UserError if a parameter's step count differs between seeds.
     """
-    for single in (s for optimiser in optimisers for s in single_optimisers(optimiser)):
+    for single in singles(optimisers):
         kinds = ("momentum_buffer",) if isinstance(single, Muon) else ("exp_avg", "exp_avg_sq")
         for p in (p for group in single.param_groups for p in group["params"]):
             found = {kind: [m.get(f"{MOMENTS}{kind}/{names[p]}") for m in stack] for kind in kinds}

@@ -10,14 +10,12 @@ from typing import Annotated, ClassVar
 import tyro
 
 from analysis_cli.console import command_line, progress, tell
-from analysis_cli.studies.evaluation import OFTEN, AdaptiveOptions, EvaluationOptions, end, has_ended
+from analysis_cli.studies.evaluation import OFTEN, AdaptiveOptions, EvaluationOptions, check_no_report, end
 from analysis_cli.studies.report import print_report, said_report
 from figures.draw import draw
 from landscape.comparing import compare_said
 from landscape.gathering import PAIRS
 from landscape.study.patterns import Said, read_toml, read_words
-from smac.errors import UserError
-from smac.files import write_json
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,7 @@ class Compare:
 
     def run(self) -> None:
         said = said_methods(self.methods)
-        if self.evaluation.out and has_ended(self.evaluation.out, "report.json"):
-            raise UserError(
-                f"{self.evaluation.out}: holds a finished report, which `landscape plot` draws again; choose "
-                "another --out for a new one"
-            )
+        check_no_report(self.evaluation.out)
         with self.evaluation.study(self) as out:
             playing = dict(vars(self.evaluation.settings(out)))
             task = playing.pop("task")
@@ -71,6 +65,7 @@ class Compare:
                     said,
                     env=task,
                     out=out,
+                    command=command_line("landscape"),
                     points=self.points,
                     margin=self.margin,
                     confidence=self.confidence,
@@ -78,17 +73,11 @@ class Compare:
                     progress=show,
                     **playing,
                 )
-            for name, line in found.lines.items():  # those of runs
-                if not (out / PAIRS / name).exists():
-                    line.save(out / PAIRS / name)
-            written = write_json(
-                out / "report.json", found.to_json() | {"command": command_line("landscape")}
-            )
             pictures = draw(out)
             print_report(found.result)
             tell(said_report(found.result) | {"out": str(out)})
             drawn = [path for path in sorted((out / PAIRS).glob("*/*")) if path.is_file()]
-            end(out, [written, *pictures], inside=drawn)
+            end(out, [out / "report.json", *pictures], inside=drawn)
 
 
 def said_methods(words: Sequence[str]) -> list[Said]:

@@ -187,6 +187,15 @@ def has_ended(out: Path, result: str = "result.json") -> bool:
     return names is not None and all((out / name).exists() for name in names)
 
 
+def check_no_report(out: Path | None) -> None:
+    """UserError if the directory holds a finished report."""
+    if out is not None and has_ended(out, "report.json"):
+        raise UserError(
+            f"{out}: holds a finished report, which `landscape plot` draws again; choose another --out for a "
+            "new one"
+        )
+
+
 def _request(out: Path) -> dict[str, Any]:
     """`study.json`; empty where it was removed, or an older version wrote none."""
     return read_json(out / REQUEST) if (out / REQUEST).exists() else {}

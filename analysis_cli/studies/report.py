@@ -12,7 +12,7 @@ from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress, tell
 from analysis_cli.dry import Planned
-from analysis_cli.studies.evaluation import OFTEN, AdaptiveOptions, EvaluationOptions, end, has_ended
+from analysis_cli.studies.evaluation import OFTEN, AdaptiveOptions, EvaluationOptions, check_no_report, end
 from figures.draw import draw
 from figures.report.tables import METHOD_COLUMNS, depth_unit, method_rows
 from landscape.api import report
@@ -51,11 +51,7 @@ class Report:
         if not self.inputs:
             raise UserError("name at least one result of `landscape interpolate` or run of `smac finetune`")
         self.adaptive_evaluation.plan()  # refuses wrong options before anything is written
-        if self.evaluation.out and has_ended(self.evaluation.out, "report.json"):
-            raise UserError(
-                f"{self.evaluation.out}: holds a finished report, which `landscape plot` draws again; choose "
-                "another --out for a new one"
-            )
+        check_no_report(self.evaluation.out)
         with self.evaluation.study(self) as out:
             with progress("episodes of the lines") as show:
                 found = report(

@@ -31,10 +31,15 @@ class Batch:
     outcomes: Tensor | None = None
     scores: Tensor | None = None
 
+    @property
+    def columns(self) -> dict[str, Tensor]:
+        """The columns that it has, by name."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: x for name, x in found.items() if x is not None}
+
     def rows(self, index: slice) -> Batch:
         """The same batch with only these rows."""
-        present = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: x[:, index] for name, x in present.items() if x is not None})
+        return replace(self, **{name: x[:, index] for name, x in self.columns.items()})
 
     def joined(self, other: Batch) -> Batch:
         """The experience of both, these rows first; what only a dataset knows is left out."""

@@ -22,6 +22,7 @@ from smac.policies.foreign import load_foreign
 from smac.policies.modules import load_module
 from smac.policies.network import check_tensor
 from smac.policies.python import is_reference
+from smac.policies.stated import check_task
 
 ACTOR = "actor."
 
@@ -49,8 +50,7 @@ def load_policy(
         return load_foreign(path, task, action_units, normaliser)
     checkpoint = load_checkpoint(path)
     about = checkpoint.description
-    if task is not None and task != about.task:
-        raise UserError(f"{path}: was trained for {about.task}, not for {task}; leave --task out")
+    check_task(path, about.task, task)
     params = {
         name.removeprefix(ACTOR): _checked(path, name, tensor)
         for name, tensor in checkpoint.tensors.items()

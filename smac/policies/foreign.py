@@ -22,6 +22,7 @@ from smac.policies.checkpoints import PolicyCheckpoint
 from smac.policies.libraries import GOAL_REACHING, fit, read_network
 from smac.policies.network import Affine, Network
 from smac.policies.normalisers import Normaliser, fold_normaliser
+from smac.policies.stated import check_task
 from smac.tasks import get_task
 from smac.tasks.environments import check_stated
 
@@ -33,8 +34,7 @@ def load_foreign(
     network, stated = read_network(path, units, normaliser)
     if network.source == GOAL_REACHING:
         raise UserError(f"{path}: is part of a controller, and no policy by itself")
-    if task and (stated.task or task) != task:
-        raise UserError(f"{stated.path}: says task {stated.task}, but --task is {task}")
+    check_task(stated.path, stated.task, task)
     chosen = task or stated.task
     if not chosen:
         raise UserError(f"{path}: does not say which task it was trained for; name it with --task")

@@ -18,7 +18,7 @@ from smac.envs.units import Units
 from smac.errors import UserError
 from smac.policies.acting import FilePolicy, check_fits, is_ours, load_policy
 from smac.policies.libraries import GOAL_REACHING
-from smac.policies.stated import read_stated
+from smac.policies.stated import check_task, read_stated
 from smac.rollout import Policy
 from smac.tasks import Task, get_task
 from smac.tasks.environments import check_stated
@@ -89,8 +89,7 @@ def playable(
 def of_checkpoint(checkpoint: Checkpoint, task: str | None = None) -> Playable:
     """The actor of a checkpoint of ours, in its own task."""
     about = checkpoint.description
-    if task not in (None, about.task):
-        raise UserError(f"{checkpoint.path}: is of task {about.task}, but --task is {task}")
+    check_task(checkpoint.path, about.task, task)
     kind = agent_class(about.algorithm)
     agent = kind(config_of(about), about.observation_dim, about.action_dim, [about.seed])
     agent.load_tensors([checkpoint.tensors])

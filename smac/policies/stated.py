@@ -105,6 +105,12 @@ class Stated:
         return found
 
 
+def check_task(path: Path, own: str | None, asked: str | None) -> None:
+    """UserError if a file says another task than was asked for."""
+    if asked is not None and own not in (None, asked):
+        raise UserError(f"{path}: says task {own}, but --task is {asked}; leave --task out")
+
+
 def read_stated(policy: Path, normaliser: str | None = None) -> Stated:
     """What is said of a policy: in the description next to its file, and by a command of its normaliser.
 

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from smac.agents.base import Agent, Metrics
 from smac.data.replay import Batch
 from smac.errors import UserError
-from smac.optim import COUNT, Muon, Optimiser, adam_step, muon_step, single_optimisers
+from smac.optim import COUNT, Muon, Optimiser, adam_step, muon_step, single_optimisers, singles
 from smac.streams import Streams
 from smac.training.state import restore, state_of
 
@@ -132,7 +132,7 @@ class Memory:
         own = {id(place[name]): place[name] for place, name in self.slots}
         self.tensors: list[Tensor] = list(own.values())
         self.index = {key: k for k, key in enumerate(own)}  # id of a tensor -> its place
-        self.singles = [s for o in self.agent.optimisers() for s in single_optimisers(o)]
+        self.singles = singles(self.agent.optimisers())
         self.groups = [group for single in self.singles for group in single.param_groups]
         for single in self.singles:
             begin(single)
@@ -177,14 +177,13 @@ class Program:
     names: tuple[str, ...]  # of the metrics, the rows of its result [metrics, seeds]
 
 
-def trace(
-    agent: Agent, memory: Memory, batch: Batch, columns: Sequence[str], draws: Sequence[Draw]
-) -> Program:
+def trace(agent: Agent, memory: Memory, batch: Batch, draws: Sequence[Draw]) -> Program:
     """`agent.learn` on one flat list of tensors: memory, the batch's columns, random numbers.
 
     The agent and its streams stay as they are.
     """
     names: list[str] = []
+    columns = batch.columns
     counts = (len(memory.tensors), len(memory.buffers), len(memory.rates), len(columns), len(draws))
 
     def step(*inputs: Tensor) -> Tensor:
@@ -195,13 +194,13 @@ def trace(
         ]
 
         def descend(optimiser: Optimiser, loss: Tensor) -> None:
-            singles = single_optimisers(optimiser)
-            group_of = {id(p): group for s in singles for group in s.param_groups for p in group["params"]}
+            parts = single_optimisers(optimiser)
+            group_of = {id(p): group for s in parts for group in s.param_groups for p in group["params"]}
             parameters = [leaves[memory.index[key]] for key in group_of]
             gradients = torch.autograd.grad(loss.sum(), parameters, allow_unused=True)
             of = dict(zip(group_of, gradients, strict=True))
             with torch.no_grad():
-                for single in singles:
+                for single in parts:
                     take = learning(single)
                     for group in single.param_groups:
                         rate = rates[next(k for k, g in enumerate(memory.groups) if g is group)]
@@ -224,7 +223,7 @@ def trace(
         return torch.stack(list(metrics.values())).detach()
 
     numbers = [torch.zeros(len(agent.seeds), *shape) for _, shape in draws]
-    examples = [x.clone() for x in (*memory.inputs(), *(getattr(batch, c) for c in columns), *numbers)]
+    examples = [x.clone() for x in (*memory.inputs(), *columns.values(), *numbers)]
     graph = make_fx(step, tracing_mode="real")(*examples)
     return Program(graph, examples, tuple(names))
 
@@ -289,7 +288,6 @@ class Compiled:
 
     run: Callable[..., Tensor]
     names: tuple[str, ...]
-    columns: tuple[str, ...]
     draws: tuple[Draw, ...]
 
 
@@ -305,33 +303,30 @@ class CompiledUpdate:
         self.agent, self.made = agent, made
         self.programs: dict[tuple[object, ...], Compiled] = {}
         self.memory: Memory | None = None
-        for optimiser in agent.optimisers():
-            for single in single_optimisers(optimiser):
-                learning(single)  # a UserError now, not at the first update
-                single.register_load_state_dict_post_hook(self.forget)
+        for single in singles(agent.optimisers()):
+            learning(single)  # a UserError now, not at the first update
+            single.register_load_state_dict_post_hook(self.forget)
 
     @torch.no_grad()
     def __call__(self, batch: Batch, actor: bool = True) -> Metrics:
         self.agent.begin_update(actor)
-        columns = tuple(f.name for f in fields(batch) if getattr(batch, f.name) is not None)
-        shapes = tuple(getattr(batch, name).shape for name in columns)
-        key = (self.agent.variant, columns, shapes)
+        columns = batch.columns
+        key = (self.agent.variant, *((name, x.shape) for name, x in columns.items()))
         if key not in self.programs:
-            self.programs[key] = self.build(batch, columns)
+            self.programs[key] = self.build(batch)
         program = self.programs[key]
         if self.memory is None:
             self.memory = Memory(self.agent)
         numbers = [getattr(self.agent.noise, kind)(*shape) for kind, shape in program.draws]
-        values = [getattr(batch, name) for name in columns]
-        metrics = program.run(*self.memory.inputs(), *values, *numbers)
+        metrics = program.run(*self.memory.inputs(), *columns.values(), *numbers)
         return dict(zip(program.names, metrics, strict=True))
 
-    def build(self, batch: Batch, columns: tuple[str, ...]) -> Compiled:
+    def build(self, batch: Batch) -> Compiled:
         draws = self.draws_of(batch)
-        memory = Memory(self.agent)
+        self.memory = Memory(self.agent)
         with torch.enable_grad():
-            program = trace(self.agent, memory, batch, columns, draws)
-        return Compiled(self.made(program), program.names, columns, tuple(draws))
+            program = trace(self.agent, self.memory, batch, draws)
+        return Compiled(self.made(program), program.names, tuple(draws))
 
     def draws_of(self, batch: Batch) -> list[Draw]:
         """What an update draws; the agent stays as it is."""

@@ -16,7 +16,7 @@ import ctypes
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import torch
@@ -25,7 +25,7 @@ from torch import Tensor
 from smac.agents.base import Agent, Metrics
 from smac.data.replay import Batch
 from smac.errors import UserError
-from smac.optim import single_optimisers
+from smac.optim import singles
 from smac.streams import Streams
 
 Update = Callable[..., Metrics]  # of a batch, and whether the actor has its turn
@@ -118,7 +118,7 @@ class Recording:
     replay: Callable[[], None]
 
     def __call__(self, batch: Batch) -> Metrics:
-        torch._foreach_copy_(present(self.batch), present(batch))
+        torch._foreach_copy_(list(self.batch.columns.values()), list(batch.columns.values()))
         self.replay()
         return dict(zip(self.names, self.values.clone(), strict=True))  # the next replay overwrites them
 
@@ -135,7 +135,7 @@ class GraphedUpdate:
         self.agent, self.graphs = agent, graphs
         self.recordings: dict[tuple[object, ...], Recording] = {}
         self.warm: Counter[tuple[object, ...]] = Counter()
-        for optimiser in torch_optimisers(agent):
+        for optimiser in singles(agent.optimisers()):
             optimiser.register_load_state_dict_post_hook(self.forget)
 
     def __call__(self, batch: Batch, actor: bool = True) -> Metrics:
@@ -149,7 +149,7 @@ class GraphedUpdate:
         return self.recordings[key](batch)
 
     def record(self, batch: Batch) -> Recording:
-        static = replace(batch, **{name: x.clone() for name, x in columns(batch).items()})
+        static = replace(batch, **{name: x.clone() for name, x in batch.columns.items()})
         names: list[str] = []
 
         def work() -> Tensor:
@@ -157,7 +157,7 @@ class GraphedUpdate:
             names.extend(metrics)
             return torch.stack(list(metrics.values()))
 
-        with capturable(torch_optimisers(self.agent)):
+        with capturable(singles(self.agent.optimisers())):
             replay, values = self.graphs.record(work, random_streams(self.agent))
         return Recording(static, tuple(names), values, replay)
 
@@ -167,22 +167,8 @@ class GraphedUpdate:
         self.warm.clear()
 
 
-def columns(batch: Batch) -> dict[str, Tensor]:
-    """The columns that the batch has, by name."""
-    found = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return {name: x for name, x in found.items() if x is not None}
-
-
-def present(batch: Batch) -> list[Tensor]:
-    return list(columns(batch).values())
-
-
 def shapes(batch: Batch) -> tuple[tuple[str, torch.Size], ...]:
-    return tuple((name, x.shape) for name, x in columns(batch).items())
-
-
-def torch_optimisers(agent: Agent) -> list[torch.optim.Optimizer]:
-    return [single for optimiser in agent.optimisers() for single in single_optimisers(optimiser)]
+    return tuple((name, x.shape) for name, x in batch.columns.items())
 
 
 def random_streams(agent: Agent) -> list[Streams]:

@@ -206,7 +206,7 @@ def test_every_command_in_this_process(package, tmp_path, capsys, caplog):
     assert "same episode" in json.loads((tmp_path / "l/result.json").read_text())["repetition"]
     capsys.readouterr()
     assert run(landscape_command, line, *ends, "--task", "Hopper-v5", "--out", tmp_path / "m") == 2
-    assert "not for Hopper-v5; leave --task out" in capsys.readouterr().err
+    assert "but --task is Hopper-v5; leave --task out" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
 
