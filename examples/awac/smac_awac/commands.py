@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import tyro
 
-from smac.policies import load_policy
+from smac.policies import load_policy, of_one_kind
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Distance:
     """The second checkpoint."""
 
     def run(self) -> None:
-        a, b = load_policy(self.start).params, load_policy(self.end).params
+        policies = of_one_kind([load_policy(self.start), load_policy(self.end)], stochastic=False)
+        a, b = (policy.params for policy in policies)
         squares = sum(float(np.square(a[name] - b[name]).sum()) for name in a)
         print(f"distance {np.sqrt(squares):.4g}")
