@@ -28,7 +28,7 @@ from figures.line.data import (
 from figures.style import GREY, INK, VERDICT_COLORS, number, paper, save
 from landscape.results import PathResult
 
-SECOND_LINE = 17.0  # points between the axes and the title, for the line between them
+LINES = (4.0, 16.0, 29.0)  # points above the axes: how monotone, how deep, and the title
 
 
 def line_still(line: Line) -> Figure:
@@ -104,33 +104,27 @@ def _draw_behind(ax: Axes, line: Line, behind: Behind) -> None:
 
 
 def _draw_title(ax: Axes, line: Line) -> None:
-    """Both ends and the verdict at the left, the numbers it rests on at the right or in the legend below.
-
-    Below them the same for monotonicity, where there is no legend.
-    """
+    """Both ends and the verdict; below them the numbers they rest on, unless the legend has these."""
     verdict, name = line.result.verdict, ends_title(line.result)
-    pad = 20.0 if line.behind else SECOND_LINE
+    title = ax.set_title(
+        f"{name}: {verdict}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict],
+        pad=20.0 if line.behind else LINES[-1],
+    )  # fmt: skip
+    title.set_parse_math(False)
     if not line.behind:
-        _draw_second_line(ax, line.result)
-    left = ax.set_title(
-        f"{name}: {verdict}", loc="left", fontweight="bold", color=VERDICT_COLORS[verdict], pad=pad
-    )
-    right = ax.set_title("" if line.behind else depth_text(line.result), loc="right", fontsize=8, pad=pad)
-    for title in (left, right):
-        title.set_parse_math(False)
+        _draw_numbers(ax, line.result)
 
 
-def _draw_second_line(ax: Axes, result: PathResult) -> None:
-    """Whether the return is monotone, and the largest fall that this rests on."""
+def _draw_numbers(ax: Axes, result: PathResult) -> None:
+    """The depth; whether the return is monotone, and the largest fall that this rests on."""
     words: dict[str, Any] = {
-        "xycoords": "axes fraction", "xytext": (0, 4), "textcoords": "offset points", "va": "bottom",
+        "xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom", "fontsize": 7.5,
         "parse_math": False,
     }  # fmt: skip
-    color = VERDICT_COLORS[result.monotone]
-    ax.annotate(
-        monotone_text(result), (0, 1), ha="left", fontsize=7.5, fontweight="bold", color=color, **words
-    )
-    ax.annotate(fall_text(result), (1, 1), ha="right", fontsize=7.5, **words)
+    color, (low, high, _) = VERDICT_COLORS[result.monotone], LINES
+    ax.annotate(depth_text(result), (1, 1), (0, high), ha="right", **words)
+    ax.annotate(monotone_text(result), (0, 1), (0, low), ha="left", fontweight="bold", color=color, **words)
+    ax.annotate(fall_text(result), (1, 1), (0, low), ha="right", **words)
 
 
 def _draw_level(ax: Axes, line: Line, delta: float) -> None:
