@@ -135,6 +135,8 @@ class Bars(Progress):
         self._said = time.monotonic()
 
     def update(self, task_id: TaskID, **changes: Any) -> None:
+        if changes.get("completed", math.inf) < self._tasks[task_id].completed:
+            self.reset(task_id)  # another phase on the same line: its time is its own
         super().update(task_id, **changes)
         if not self.console.is_terminal and time.monotonic() - self._said >= LINE_EVERY:
             self._said = time.monotonic()

@@ -166,6 +166,16 @@ def test_a_line_a_minute_without_a_terminal(capsys, monkeypatch):
     assert console.duration(12600) == "3.5 h"
 
 
+def test_another_phase_on_the_same_line_has_its_own_time_left(capsys, monkeypatch):
+    monkeypatch.setattr(console, "errors", console.Console(stderr=True, soft_wrap=True))
+    with console.progress("training") as show:
+        show(100, 100)
+        monkeypatch.setattr(console, "LINE_EVERY", 0.0)
+        show(0, 100)
+        show(10, 100)
+    assert capsys.readouterr().err.splitlines()[-1] != "training: 10 of 100, about 0 s left"
+
+
 @pytest.mark.slow
 def test_no_color_is_respected():
     code = "import pty, sys; pty.spawn([sys.executable, '-m', 'analysis_cli.landscape', 'plot', '--help'])"
