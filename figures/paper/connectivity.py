@@ -6,16 +6,24 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from figures.paper.agreement import markdown, tabulate
 from figures.paper.description import Reproduction
-from smac.files import write_atomically
+from smac.files import read_json, write_atomically, write_json, write_text
 
 
 def draw(root: Path, preset: Reproduction) -> list[Path]:
-    """The report of every task: page, tables and pictures."""
-    written = []
+    """The report of every task: page, tables, pictures; and whether lines and training runs agree."""
+    out, written, tasks = root / "figures" / "connectivity", [], {}
     for benchmark in preset.benchmarks:
         folder = root / "connectivity" / benchmark.label
         for path in sorted(path for path in folder.glob("*.*") if path.name != "study.json"):
-            copy = root / "figures" / "connectivity" / benchmark.label / path.name
-            written.append(write_atomically(copy, partial(shutil.copy, path)))
-    return written
+            written.append(write_atomically(out / benchmark.label / path.name, partial(shutil.copy, path)))
+        matrix = root / "transfer" / benchmark.label / "transfer.json"
+        tasks[benchmark.label] = read_json(matrix), read_json(folder / "report.json")
+    found = tabulate(tasks)
+    numbers = {asked: {name: one.numbers() for name, one in of.items()} for asked, of in found.items()}
+    return [
+        *written,
+        write_json(out / "agreement.json", {"preset": preset.name, "agreement": numbers}),
+        write_text(out / "agreement.md", markdown(found)),
+    ]

@@ -1,0 +1,129 @@
+"""Does the straight line between two checkpoints tell what training did between them?
+
+The paper's claim is that a method whose return drops online has a valley on its line, and one without a drop
+has none. Every pair of checkpoints, of every task, method and seed, is one count of a 2 x 2 table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import binomtest, fisher_exact
+
+from smac.tables import markdown_table
+
+FALL = "switch/monotone"  # of a run: whether its return ever falls after the switch
+VERDICTS = {"verdict": ("valley", "connected"), "monotone": ("not monotone", "monotone")}
+"""What a line is asked, with the answer that goes with a fall in training and the one that goes without."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Pairs of checkpoints by whether training fell between them and whether the line falls."""
+
+    both: int = 0
+    training_only: int = 0
+    line_only: int = 0
+    neither: int = 0
+    undecided: int = 0
+    """Pairs of which training, or the line, or both, were not decided."""
+
+    @property
+    def decided(self) -> int:
+        return self.both + self.training_only + self.line_only + self.neither
+
+    @property
+    def share(self) -> tuple[float, float, float] | None:
+        """Of the decided pairs those that agree, with the Clopper-Pearson interval; None without any."""
+        if not self.decided:
+            return None
+        found = binomtest(self.both + self.neither, self.decided)
+        interval = found.proportion_ci(0.95, method="exact")
+        return float(found.statistic), float(interval.low), float(interval.high)
+
+    @property
+    def p_value(self) -> float | None:
+        """Fisher's exact test, one-sided: that a fall in training goes with a fall on the line by chance."""
+        if not self.decided:
+            return None
+        table = [[self.both, self.training_only], [self.line_only, self.neither]]
+        return float(fisher_exact(table, alternative="greater").pvalue)
+
+    def numbers(self) -> dict[str, Any]:
+        share = self.share
+        return vars(self) | {
+            "agree": None if share is None else dict(zip(("share", "low", "high"), share, strict=True)),
+            "p_value": self.p_value,
+        }
+
+
+def agreement(answers: Iterable[tuple[str, str]], falls: str, keeps: str) -> Agreement:
+    """Counts of (training, line): training said `not monotone` or `monotone`, the line `falls` or `keeps`."""
+    names = {
+        ("not monotone", falls): "both",
+        ("not monotone", keeps): "training_only",
+        ("monotone", falls): "line_only",
+        ("monotone", keeps): "neither",
+    }
+    counts: dict[str, int] = {}
+    for answer in answers:
+        name = names.get(answer, "undecided")
+        counts[name] = counts.get(name, 0) + 1
+    return Agreement(**counts)
+
+
+def answers(transfer: Mapping[str, Any], report: Mapping[str, Any], asked: str) -> list[tuple[str, str]]:
+    """(training, line) of every pair that the table of a task and the report of its lines both have."""
+    found = []
+    for pair in report["pairs"]:
+        cell = f"{pair['from']['algorithm']}-{pair['to']['algorithm']}"
+        run = transfer["online"].get(cell, {"seeds": {}})["seeds"].get(str(pair["from"]["seed"]), {})
+        if FALL in run:  # runs of former versions kept no episodes to tell it from
+            found.append((run[FALL], pair[asked]))
+    return found
+
+
+def tabulate(
+    tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
+) -> dict[str, dict[str, Agreement]]:
+    """For every question the agreement per task and over `all`; `tasks` is name -> (transfer, report)."""
+    found: dict[str, dict[str, Agreement]] = {}
+    for asked, (falls, keeps) in VERDICTS.items():
+        by_task = {name: answers(*files, asked) for name, files in tasks.items()}
+        every = [answer for task in by_task.values() for answer in task]
+        found[asked] = {name: agreement(a, falls, keeps) for name, a in (by_task | {"all": every}).items()}
+    return found
+
+
+def markdown(found: Mapping[str, Mapping[str, Agreement]]) -> str:
+    """One table per question."""
+    lines = [
+        "# Does the line tell what training did?",
+        "",
+        "Every pair of checkpoints by whether the score of its own training run ever falls by more than the "
+        "margin after the switch, and by what the straight line between its ends says. The share that agrees "
+        "is of the decided pairs, with its exact 95 % interval; p: Fisher's exact test that both go together "
+        "by chance, one-sided. Seeds of one task share its data, so it is not a test over tasks.",
+        "",
+    ]
+    for asked, (falls, keeps) in VERDICTS.items():
+        columns = [
+            "task", f"training falls, line {falls}", f"training falls, line {keeps}",
+            f"training monotone, line {falls}", f"training monotone, line {keeps}", "undecided", "agree", "p",
+        ]  # fmt: skip
+        rows = []
+        for name, one in found[asked].items():
+            counts = one.both, one.training_only, one.line_only, one.neither, one.undecided
+            rows.append([name, *map(str, counts), _share(one), _p(one)])
+        lines += [markdown_table(columns, rows), ""]
+    return "\n".join(lines)
+
+
+def _share(one: Agreement) -> str:
+    return "–" if one.share is None else "{:.2f} [{:.2f}, {:.2f}]".format(*one.share)
+
+
+def _p(one: Agreement) -> str:
+    return "–" if one.p_value is None else f"{one.p_value:.3f}"
