@@ -27,7 +27,7 @@ from smac.training.run import finished, run_config
 PLAN = "reproduction.json"
 PROTOCOL = "protocol"
 CONFIG = "config.json"  # of a run of training
-ON_CLUSTERS = ("transfer", "trajectory", "report", "plane")
+ON_CLUSTERS = ("transfer", "trajectory", "report", "plane", "project")
 TAKES_WORKERS = ("data collect", *ON_CLUSTERS)
 
 
@@ -41,8 +41,8 @@ class Reproduce:
     )
     often: ClassVar = ("preset", "workers", "out")
     name: Annotated[str, tyro.conf.Positional]
-    """Of the figure: transfer, connectivity, fig1, fig2, ablation, retain, switch, or all. `protocol` runs
-    nothing: it tabulates what every method of the preset is given."""
+    """Of the figure: transfer, connectivity, fig1, tsne, fig2, ablation, retain, switch, or all. `protocol`
+    runs nothing: it tabulates what every method of the preset is given."""
     preset: Literal["smoke", "cpu", "gpu"] = "cpu"
     """How large: `smoke` shows in minutes that all of it runs and means nothing else, `cpu` takes hours on a
     few cores, `gpu` is for a machine with one."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis_cli.reproduce.presets import Benchmark, Preset
-from figures.paper import ablation, fig1, fig2, retain, switch
+from figures.paper import ablation, fig1, fig2, retain, switch, tsne
 from smac.agents import OFFLINE
 
 TUNED = ("sac", "td3_bc")  # u and v of figure 1
@@ -69,6 +69,21 @@ def fig1_steps(preset: Preset) -> list[Step]:
             found.append(
                 step(f"landscape plane {through} {preset.plane} --out ./{out}", f"{out}/result.json")
             )
+    return found
+
+
+def tsne_steps(preset: Preset) -> list[Step]:
+    """Every fine-tuning run with SAC of a task on one map, every checkpoint with its return."""
+    found = transfer_steps(preset)
+    for benchmark in preset.benchmarks:
+        folders = [
+            f"./transfer/{benchmark.label}/finetune/{a}-sac/seed-{seed}"
+            for a in preset.offline
+            for seed in preset.training_seeds(benchmark)
+        ]
+        out = tsne.folder_of(benchmark)
+        words = ("landscape", "project", *folders, *shlex.split(benchmark.projection), "--out", f"./{out}")
+        found.append(Step(words, f"{out}/result.json"))
     return found
 
 
@@ -141,6 +156,7 @@ STEPS: Mapping[str, Callable[[Preset], list[Step]]] = {
     "transfer": transfer_steps,
     "connectivity": connectivity_steps,
     "fig1": fig1_steps,
+    "tsne": tsne_steps,
     "fig2": fig2_steps,
     "ablation": ablation_steps,
     "retain": retain_steps,

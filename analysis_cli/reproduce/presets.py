@@ -32,6 +32,8 @@ class Benchmark(paper.Benchmark):
     """Options of the lines between checkpoints."""
     trajectory: str = ""
     """Options of the returns along the path that fine-tuning took."""
+    projection: str = ""
+    """Options of the map of all fine-tuning runs."""
     brief_pretrain: str = ""
     """What `ablation`, `fig2` and `switch` add to these options, so as to be shorter."""
     brief_finetune: str = ""
@@ -98,6 +100,7 @@ _UMAZE = Benchmark(
     seed=5,  # the defaults were chosen on its seeds 0 to 4, see results/smac-study.md
     line="--points 11 --episodes 300",
     trajectory="--episodes 300",
+    projection="--episodes 20 --every 2",
     variants={
         name: PARTS[name]
         for name in ("default", "kappa 0", "kappa 1", "paper form", "matched at data", "Muon")
@@ -139,6 +142,7 @@ _PEN = Benchmark(
     seed=5,  # its actor's rate was chosen on seeds 0 to 4
     line="--points 11 --episodes 60",
     trajectory="--episodes 60",
+    projection="--episodes 20",
     brief_finetune="--eval-episodes 100",
 )
 
@@ -166,6 +170,7 @@ SMOKE = Preset(
             only={"smac": "--diffusion-steps 20 --diffusion-hidden 8", "cal_ql": "--cql-actions 2"},
             line="--points 5 --episodes 2",
             trajectory="--episodes 2",
+            projection="--episodes 1",
             variants={name: PARTS[name] for name in ("default", "paper form")},
             rates=("1e-3",),
             brief_pretrain="",

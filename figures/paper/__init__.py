@@ -1,6 +1,6 @@
 """The paper's figures and tables, each drawn from the directory of a reproduction and its description."""
 
-from figures.paper import ablation, connectivity, fig1, fig2, retain, switch, transfer
+from figures.paper import ablation, connectivity, fig1, fig2, retain, switch, transfer, tsne
 from figures.paper.description import Benchmark, PaperFigure, Reproduction, Variant
 
 FIGURES = {
@@ -13,6 +13,7 @@ FIGURES = {
             connectivity.draw,
         ),
         PaperFigure("fig1", "reward surfaces (C6)", fig1.draw),
+        PaperFigure("tsne", "the ways that fine-tuning took, in two dimensions", tsne.draw),
         PaperFigure("fig2", "size of the dataset (C7)", fig2.draw),
         PaperFigure("ablation", "what each part of SMAC is worth (C8)", ablation.draw),
         PaperFigure("retain", "half of every online batch from the offline data", retain.draw),
