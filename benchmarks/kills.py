@@ -173,7 +173,7 @@ def table(outcomes: Sequence[Outcome], timed: dict[str, tuple[str, ...]]) -> str
             "",
             markdown_table(columns, rows),
             "",
-            "A third of the kills each is SIGKILL of the process, SIGKILL of it and its workers, and SIGTERM. "
+            "A third of the kills each is SIGKILL of the process, SIGKILL of it and its workers, SIGTERM. "
             "A command that had written all of its files when it was killed refuses, with status 2.",
             "",
             "Files that hold seconds, and differ between two undisturbed runs too, are not compared:",
