@@ -29,6 +29,7 @@ from landscape.results import (
     result_of,
 )
 from landscape.statistics import Adaptive
+from landscape.study.common import one_of
 from landscape.study.pairs import Line
 from landscape.study.report import report as compare_pairs
 from landscape.study.runs import Source
@@ -234,8 +235,8 @@ def report(
     asked: dict[str, Any] = {"points": points, "margin": margin, "confidence": confidence}
     asked |= {"adaptive": adaptive, **playing}
 
-    def play(line: Line) -> PathResult:
-        found = interpolate(line.start, line.end, progress=progress, **asked)
+    def play(line: Line, k: int, lines: int) -> PathResult:
+        found = interpolate(line.start, line.end, progress=one_of(progress, k, lines), **asked)
         return found if command is None else replace(found, result={**found.result, "command": command})
 
     gathered = gather(named, play, None if out is None else Path(out))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from landscape.results import PathResult, as_pair
@@ -29,11 +30,12 @@ class Gathered:
 
 def gather(
     methods: Mapping[str, Iterable[Place | PathResult]],
-    play: Callable[[Line], PathResult],
+    play: Callable[[Line, int, int], PathResult],
     out: Path | None = None,
 ) -> Gathered:
     """Results, their directories, and runs, whose lines are played; `methods` is name -> what is of it.
 
+    `play` takes a line, its number from 0, and how many there are.
     With `out` a line is written there as soon as it has been played, and one that is there is read, so that
     the same call resumes after a kill. What failed is told in `missing`, not dropped. UserError for what is
     named twice; `Incomplete` after all lines, where only a share of their episodes was to be played.
@@ -48,7 +50,7 @@ def gather(
     places = [line.run / f"seed-{line.seed}" for line in lines]
     places += [pair.directory for one in on_disk for pair in one.pairs]
     check_once([*places, *(beside.directory for one in on_disk for beside in one.beside)])
-    names = iter(folder_names(lines))
+    numbered = enumerate(folder_names(lines))
     found, share = Gathered(), None
     for method, one in looked_up:
         if isinstance(one, PathResult):
@@ -60,9 +62,10 @@ def gather(
         found.beside += one.beside
         found.missing += one.missing
         for line in one.lines:
-            name = next(names)
+            k, name = next(numbered)
+            played = partial(play, line, k, len(lines))
             try:
-                found.pairs.append(_pair(line, name, method, play, out, found))
+                found.pairs.append(_pair(name, method, played, out, found))
             except Incomplete as error:
                 share = share or error
             except UserError as error:
@@ -72,14 +75,12 @@ def gather(
     return found
 
 
-def _pair(
-    line: Line, name: str, method: str, play: Callable[[Line], PathResult], out: Path | None, found: Gathered
-) -> Pair:
+def _pair(name: str, method: str, play: Callable[[], PathResult], out: Path | None, found: Gathered) -> Pair:
     """The pair of a line that is read from `out`, or played and written there, or kept in `found`."""
     if out is None:
-        result = found.lines[name] = play(line)
+        result = found.lines[name] = play()
         return as_pair(result, PAIRS / name, method)
-    directory = kept(out / PAIRS / name, lambda: play(line))
+    directory = kept(out / PAIRS / name, play)
     return replace(read_pair(directory), named=method)
 
 

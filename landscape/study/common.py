@@ -262,6 +262,14 @@ def part_of(progress: Progress | None, before: int, total: int) -> Progress | No
     return lambda done, _: show(before + done, total)
 
 
+def one_of(progress: Progress | None, k: int, count: int) -> Progress | None:
+    """The progress of evaluation k (from 0) of `count` that play equally many episodes."""
+    if progress is None:
+        return None
+    show = progress
+    return lambda done, total: show(k * total + done, count * total)
+
+
 def none_solved(task: Task, rollouts: Rollouts) -> str:
     """A warning for sentences where success is out of the picture altogether; else nothing."""
     if not reports_success(task) or rollouts.successes.any():

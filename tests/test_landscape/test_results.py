@@ -239,12 +239,16 @@ def test_report_is_that_of_the_command(tuned, tmp_path):
 
 
 def test_a_report_with_a_directory_is_written_there_and_goes_on(tuned, tmp_path, monkeypatch):
-    found = landscape.report(tuned.directory, points=3, episodes=2, out=tmp_path, command="made by hand")
+    told: list[tuple[int, int]] = []
+    how = {"points": 3, "episodes": 2, "out": tmp_path, "command": "made by hand"}
+    found = landscape.report(tuned.directory, **how, progress=lambda done, total: told.append((done, total)))
     assert landscape.load(tmp_path).result == found.result
+    assert told == sorted(told)  # over both lines
+    assert told[-1] == (2 * 3 * 2, 2 * 3 * 2)
     lines = [tmp_path / "pairs" / f"sac-seed-{k}" for k in (0, 1)]
     assert {landscape.load(line).result["command"] for line in lines} == {"made by hand"}
     monkeypatch.setattr("landscape.api.interpolate", lambda *_, **__: pytest.fail("was played before"))
-    again = landscape.report(tuned.directory, points=3, episodes=2, out=tmp_path, command="made by hand")
+    again = landscape.report(tuned.directory, **how)
     assert again.result == found.result
     with pytest.raises(UserError, match="is named 2 times"):
         landscape.report([tuned.directory, tuned.directory])
