@@ -1,6 +1,5 @@
 """`smac data ...`: collect, import, list and describe datasets, and take subsets of them."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -10,7 +9,7 @@ from rich.table import Table
 from tyro.conf import subcommand
 
 from analysis_cli.console import console, progress, wrote
-from analysis_cli.dry import Planned
+from analysis_cli.dry import TRIAL_EPISODES, Planned, Watch
 from analysis_cli.render import RenderData, check_figure, draw
 from smac.collect.collecting import (
     check_counts,
@@ -119,13 +118,19 @@ class Collect:
         task = get_task(self.task)
         check_new_dataset(task.data(self.dataset), self.out)
         check_counts(self.episodes, self.seed, self.workers)
-        parts = self._parts(self._recipe(task), task)
-        started = time.perf_counter()
-        collect_parts(task, parts, episodes=2, seed=self.seed, workers=1)
-        seconds = (time.perf_counter() - started) / 2 * self.episodes / self.workers
+        _, each = self.in_brief()
+        seconds = each * self.episodes / self.workers
         amounts = {"episodes": self.episodes, "environment steps, at most": self.episodes * task.horizon}
         search = "" if self.success_rate is None else ", after a search for --success-rate, not counted"
         return Planned(f"{task.name}{search}", amounts, seconds)
+
+    def in_brief(self) -> tuple[list[Episode], float]:
+        """Two of the episodes, and the seconds that one took."""
+        task = get_task(self.task)
+        parts = self._parts(self._recipe(task), task)
+        with Watch() as watch:
+            episodes = collect_parts(task, parts, episodes=TRIAL_EPISODES, seed=self.seed, workers=1)
+        return episodes, watch.seconds / TRIAL_EPISODES
 
     def _recipe(self, task: Task) -> Recipe:
         return recipe(

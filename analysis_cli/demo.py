@@ -1,26 +1,32 @@
 """`landscape demo`: the whole idea once, from collecting data to a verdict on two pairs of checkpoints.
 
-It runs the commands a user would type, each in a process of its own, and prints them.
+It runs the commands a user would type, each in a process of its own, and writes them on its page. What has
+ended is not run again, so the same command goes on where one was killed.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from rich.progress import Progress, TaskID
-
-from analysis_cli.console import command_line, console, progress_bar, wrote
-from analysis_cli.processes import Runner, side_by_side
+from analysis_cli.console import command_line, console, duration, progress_bar
+from analysis_cli.dry import Planned, lasting, together
+from analysis_cli.ended import has_ended
+from analysis_cli.processes import side_by_side
+from analysis_cli.rehearsal import rehearsal
+from analysis_cli.studies.evaluation import FILES, REQUEST, check_asked, end
+from analysis_cli.studies.evaluation import has_ended as study_has_ended
 from figures.curves import CurvePair, draw_curves
 from figures.line.still import draw_lines
 from figures.pages import DemoMethod, demo_headlines, demo_page
 from smac.errors import UserError
-from smac.files import default_directory, new_directory, read_json
+from smac.files import check_free, default_directory, new_directory, read_json, write_json
+from smac.locks import only_writer
 
 TASK, DATASET = "pointmaze-umaze", "demo/pointmaze-umaze-v0"
 NAMES = {"smac": "SMAC", "cal_ql": "Cal-QL"}
@@ -38,12 +44,17 @@ FINETUNE = (
     "--actor-lr 3e-4 --critic-lr 3e-4 --temperature-lr 3e-4 --target-rate 0.005 --steps 4000 "
     "--eval-every 250 --log-every 250 --trajectory-every 500"
 )
+COLLECT = "--episodes 400"
 LANDSCAPE = "--points 21 --episodes 200"
+PAGE = "demo.html"
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Collect, pre-train SMAC and Cal-QL, fine-tune both with SAC, and judge the line between each pair."""
+    """Collect, pre-train SMAC and Cal-QL, fine-tune both with SAC, and judge the line between each pair.
+
+    It takes some minutes. With the --out of one that was killed it goes on where that stopped.
+    """
 
     examples: ClassVar = (
         "landscape demo",
@@ -58,19 +69,41 @@ class Demo:
     """Directory of the demo; default: a new one in runs/."""
 
     def run(self) -> None:
-        if self.workers < 1:
-            raise UserError(f"--workers must be at least 1, got {self.workers}")
+        self._check()
+        out = self.out or default_directory("demo")
+        resumed = begun(out, self.seed)
+        if not resumed:
+            write_json(new_directory(out) / REQUEST, asked(self.seed) | {FILES: None})
+        again = shlex.join(["landscape", "demo", "--seed", str(self.seed), "--out", str(out)])
+        told = (
+            f"The demo goes on in {out}." if resumed else f"The demo takes some minutes and writes to {out}."
+        )
+        console.print(f"{told} If it is interrupted, `{again}` continues it.", markup=False)
+        with only_writer(out):
+            self._carry_out(out, resumed)
+
+    def planned(self) -> Planned:
+        self._check()
+        out = self.out or default_directory("demo")
+        begun(out, self.seed)
+        commands = Commands(out, self.seed, self.workers)
+        with rehearsal(self.workers) as rehearsed:
+            plans = {one: rehearsed.planned(one.words) for one in commands.all()}
+        left = {one: plan for one, plan in plans.items() if not one.has_ended}
+        parts = [f"{one.name}: about {duration(plan.seconds)}" for one, plan in left.items()]
+        whole = together(f"{len(left)} commands", left.values(), parts)
+        lines = [sum(left[one].seconds for one in commands.train(a) if one in left) for a in NAMES]
+        return replace(whole, seconds=whole.seconds - sum(lines) + lasting(lines, self.workers))
+
+    def _check(self) -> None:
+        for name, least in (("workers", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"--{name} must be at least {least}, got {getattr(self, name)}")
+
+    def _carry_out(self, out: Path, resumed: bool) -> None:
         started = time.monotonic()
-        out = new_directory(self.out or default_directory("demo"))
-        console.print(f"The demo takes some minutes and writes to {out}.", markup=False)
-        workers = min(self.workers, len(NAMES))
-        with progress_bar() as bar, side_by_side(workers) as (pool, children):
-            stages = Stages(out, self.seed, self.workers, bar, children)
-            stages.collect()
-            for future in [pool.submit(stages.train, algorithm) for algorithm in NAMES]:
-                future.result()
-            for algorithm in NAMES:
-                stages.interpolate(algorithm)
+        commands = Commands(out, self.seed, self.workers)
+        carry_out(commands)
         methods = [
             DemoMethod(NAMES[a], out / a / "pretrain", out / a / "finetune", out / a / "interpolate")
             for a in NAMES
@@ -81,68 +114,123 @@ class Demo:
                 read_json(out / algorithm / "interpolate" / "result.json")["sentence"], markup=False
             )
         seconds = time.monotonic() - started
-        commands = [command_line("landscape"), *stages.commands]
+        typed = [command_line("landscape"), *(shlex.join(one.words) for one in commands.all())]
         pictures = [
             *draw_lines([m.landscape_dir for m in methods], out / "landscapes"),
             *draw_curves(
                 [CurvePair(m.name, m.pretrain_dir, m.finetune_dir) for m in methods], out / "curves"
             ),
         ]
-        page = demo_page(methods, out / "demo.html", commands=commands, wall_seconds=seconds)
+        wall = None if resumed else seconds
+        page = demo_page(methods, out / PAGE, commands=typed, wall_seconds=wall)
         console.print(f"done in {seconds:.0f} s")
-        for path in (*pictures, page):
-            wrote(path)
+        end(out, [*pictures, page])
 
 
-class Stages:
-    """The demo's commands, run as processes; their progress moves the bars."""
+def asked(seed: int) -> dict[str, str]:
+    """What decides the demo."""
+    return {"command": "demo", "seed": str(seed)}
 
-    def __init__(self, out: Path, seed: int, workers: int, bar: Progress, children: Runner) -> None:
-        self.out, self.seed, self.workers, self.bar, self.children = out, seed, workers, bar, children
-        self.commands: list[str] = []
 
-    def collect(self) -> None:
-        line = self.bar.add_task("collecting episodes", total=None)
-        self.command(
-            f"smac data collect --task {TASK} --dataset {DATASET} --episodes 400 "
+def begun(out: Path, seed: int) -> bool:
+    """Whether the demo of a directory was begun before; UserError if it has ended, or is another's."""
+    if not (out / REQUEST).exists():
+        check_free(out)
+        return False
+    if study_has_ended(out, PAGE):
+        raise UserError(
+            f"{out}: holds a finished demo, open {out / PAGE}; choose another --out for a new one"
+        )
+    check_asked(out, asked(seed))
+    return True
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the demo, the directory that it writes to, and the file there when it has ended."""
+
+    words: tuple[str, ...]
+    directory: Path
+    done: str
+
+    @property
+    def name(self) -> str:
+        """`smac pretrain (smac/pretrain)`."""
+        verb = " ".join(itertools.takewhile(lambda word: not word.startswith("-"), self.words))
+        return f"{verb} ({self.directory.parent.name}/{self.directory.name})"
+
+    @property
+    def has_ended(self) -> bool:
+        return has_ended(self.directory / self.done)
+
+
+def command(line: str, *paths: object, done: str) -> Command:
+    """From its words and further ones that are not split; the last path is where it writes."""
+    words = (*shlex.split(line), *map(str, paths))
+    return Command(words, Path(words[-1]), done)
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What the demo runs."""
+
+    out: Path
+    seed: int
+    workers: int
+
+    def collect(self) -> Command:
+        return command(
+            f"smac data collect --task {TASK} --dataset {DATASET} {COLLECT} "
             f"--seed {self.seed} --workers {self.workers}",
-            "--out", str(self.out / "datasets"),
+            "--out", self.out / "datasets", done=f"{DATASET}/data/metadata.json",
         )  # fmt: skip
-        self.bar.update(line, total=1, completed=1)
 
-    def train(self, algorithm: str) -> None:
-        name, folder = NAMES[algorithm], self.out / algorithm
-        line = self.bar.add_task(name, total=None)
-        self.command(
-            f"smac pretrain --task {TASK} --algorithm {algorithm} --dataset {DATASET} "
-            f"--seed {self.seed} {PRETRAIN[algorithm]}",
-            "--data-root", str(self.out / "datasets"), "--out", str(folder / "pretrain"),
-            watch=(line, name),
-        )  # fmt: skip
+    def train(self, algorithm: str) -> list[Command]:
+        folder = self.out / algorithm
         checkpoint = folder / "pretrain" / f"seed-{self.seed}" / "offline.safetensors"
-        self.command(
-            f"smac finetune {FINETUNE}",
-            "--from", str(checkpoint), "--out", str(folder / "finetune"),
-            watch=(line, name),
-        )  # fmt: skip
+        return [
+            command(
+                f"smac pretrain --task {TASK} --algorithm {algorithm} --dataset {DATASET} "
+                f"--seed {self.seed} {PRETRAIN[algorithm]}",
+                "--data-root", self.out / "datasets", "--out", folder / "pretrain", done="config.json",
+            ),
+            command(
+                f"smac finetune {FINETUNE}",
+                "--from", checkpoint, "--out", folder / "finetune", done="config.json",
+            ),
+        ]  # fmt: skip
 
-    def interpolate(self, algorithm: str) -> None:
-        line = self.bar.add_task(f"{NAMES[algorithm]} landscape", total=None)
+    def interpolate(self, algorithm: str) -> Command:
         seed = self.out / algorithm / "finetune" / f"seed-{self.seed}"
-        self.command(
+        return command(
             f"landscape interpolate {LANDSCAPE} --seed {self.seed} --workers {self.workers}",
-            "--from", str(seed / "offline.safetensors"), "--to", str(seed / "online.safetensors"),
-            "--out", str(self.out / algorithm / "interpolate"),
+            "--from", seed / "offline.safetensors", "--to", seed / "online.safetensors",
+            "--out", self.out / algorithm / "interpolate", done="result.json",
         )  # fmt: skip
-        self.bar.update(line, total=1, completed=1)
 
-    def command(self, line: str, *paths: str, watch: tuple[TaskID, str] | None = None) -> None:
-        """Run one command to its end; its last path is the directory it writes to."""
-        words = [*shlex.split(line), *paths]
-        self.commands.append(shlex.join(words))
+    def all(self) -> list[Command]:
+        trained = [one for algorithm in NAMES for one in self.train(algorithm)]
+        return [self.collect(), *trained, *map(self.interpolate, NAMES)]
 
-        def show(phase: str, step: int, total: int) -> None:
-            if watch:
-                self.bar.update(watch[0], description=f"{watch[1]}, {phase}", completed=step, total=total)
 
-        self.children.run(words, Path(paths[-1]), show)
+def carry_out(commands: Commands) -> None:
+    """Run what has not ended, methods side by side; progress moves the bars."""
+    workers = min(commands.workers, len(NAMES))
+    with progress_bar() as bar, side_by_side(workers) as (pool, children):
+
+        def run(name: str, *line: Command) -> None:
+            task = bar.add_task(name, total=None)
+
+            def show(phase: str, step: int, total: int) -> None:
+                bar.update(task, description=f"{name}, {phase}", completed=step, total=total)
+
+            for one in line:
+                if not one.has_ended:
+                    children.run(one.words, one.directory, show)
+            bar.update(task, total=1, completed=1)
+
+        run("collecting episodes", commands.collect())
+        for future in [pool.submit(run, NAMES[a], *commands.train(a)) for a in NAMES]:
+            future.result()
+        for a in NAMES:
+            run(f"{NAMES[a]} landscape", commands.interpolate(a))

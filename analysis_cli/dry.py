@@ -1,14 +1,17 @@
 """`--dry-run`: what a command would run, how many episodes and steps, and an estimate of its time.
 
 Nothing is written where the command would write. Times are measured: two episodes of the policy, or a few
-steps of the training itself in a temporary directory.
+steps of the training itself in a temporary directory. What else runs on the machine meanwhile makes estimates
+larger.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +29,8 @@ from smac.training.recorder import Schedule
 from smac.training.run import Run
 
 TRIAL_STEPS, TRIAL_EPISODES = 40, 2
+MEASURED = "a few steps or episodes"
+UNTRAINED = "a few steps, and episodes of policies that are not trained, which take longest"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,23 @@ class Planned:
     """Unit -> how many, such as episodes."""
     seconds: float
     """An estimate."""
+    basis: str = MEASURED
+    """What the estimate was made from."""
+    parts: tuple[str, ...] = ()
+    """Of a plan of several commands, a line each."""
+
+
+class Watch:
+    """`with Watch() as watch: ...`, then `watch.seconds`."""
+
+    seconds: float = 0.0
+
+    def __enter__(self) -> Watch:
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._started
 
 
 @dataclass(frozen=True)
@@ -52,14 +74,34 @@ class DryRun:
         console.print(f"would run `{self.prog}`: {plan.what}", markup=False)
         for unit, count in plan.amounts.items():
             console.print(f"{unit}: {count}", markup=False)
-        console.print(f"time: about {duration(plan.seconds)}, estimated from a few steps or episodes")
+        for part in plan.parts:
+            console.print(f"  {part}", markup=False)
+        console.print(f"time: about {duration(plan.seconds)}, estimated from {plan.basis}", markup=False)
         console.print("nothing was written")
+
+
+def together(what: str, plans: Iterable[Planned], parts: Sequence[str] = ()) -> Planned:
+    """Plans that are carried out one after another, as one."""
+    amounts: Counter[str] = Counter()
+    seconds, bases = 0.0, {MEASURED}
+    for plan in plans:
+        amounts.update(plan.amounts)
+        seconds += plan.seconds
+        bases.add(plan.basis)
+    return Planned(what, amounts, seconds, UNTRAINED if UNTRAINED in bases else MEASURED, tuple(parts))
+
+
+def lasting(seconds: Sequence[float], workers: int) -> float:
+    """How long so many workers take for commands of these lengths, none of which can be cut."""
+    return max([sum(seconds) / workers, *seconds], default=0.0)
 
 
 def of_episodes(what: str, policy: Playable, episodes: int, workers: int, stochastic: bool) -> Planned:
     """A plan of playing so many episodes with policies like this one."""
     if workers < 1:
         raise UserError(f"--workers must be at least 1, got {workers}")
+    if episodes < 1:
+        raise UserError("--episodes must be at least 1")
     seconds = seconds_per_episode(policy, stochastic)
     amounts = {"episodes": episodes, "environment steps, at most": episodes * policy.task.horizon}
     return Planned(f"{what} on {policy.task.name}", amounts, episodes * seconds / workers)
@@ -67,9 +109,9 @@ def of_episodes(what: str, policy: Playable, episodes: int, workers: int, stocha
 
 def seconds_per_episode(policy: Playable, stochastic: bool = False) -> float:
     """Measured on two episodes; those that take place together share the cost of the network."""
-    started = time.perf_counter()
-    played([policy], episodes=TRIAL_EPISODES, seed=0, stochastic=stochastic)
-    return (time.perf_counter() - started) / TRIAL_EPISODES
+    with Watch() as watch:
+        played([policy], episodes=TRIAL_EPISODES, seed=0, stochastic=stochastic)
+    return watch.seconds / TRIAL_EPISODES
 
 
 class Clocked(Run):
@@ -103,23 +145,68 @@ class Clocked(Run):
         super().progress(phase, step, total)
 
 
-def of_training(job: Job) -> Planned:
-    """A plan of a training run, from a few of its steps in a temporary directory.
+@dataclass(frozen=True)
+class Trial:
+    """A short run: the directory that it left, and the times that it took."""
 
-    What is wrong with the job is refused as the command itself refuses it.
-    """
-    brief, phases = shortened(job)
+    directory: Path
+    steps: Mapping[str, float]
+    """Phase -> seconds of a step, of all seeds."""
+    episode: float
+    """Seconds of an evaluation episode of all seeds."""
+    seeds: int
+
+
+class Trials:
+    """Short runs in a folder of their own. Jobs that differ in learning rates alone are tried once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[str, Trial] = {}
+
+    def of(self, job: Job) -> Trial:
+        """What is wrong with the job is refused as the command itself refuses it."""
+        brief, phases = shortened(job)
+        kind = _kind(brief)
+        if kind not in self._known:
+            directory = self.folder / f"run-{len(self._known)}"
+            run = brief.execute(lambda _: Clocked(directory, {"command": job.command}))
+            assert isinstance(run, Clocked)
+            steps = {phase: run.step_seconds(phase) for phase in phases}
+            self._known[kind] = Trial(directory, steps, run.episode_seconds(), len(run.latest))
+        return self._known[kind]
+
+    def planned(self, job: Job) -> Planned:
+        trial, phases = self.of(job), shortened(job)[1]
+        schedule: Schedule = job.offline if isinstance(job, Pretraining) else job.online  # type: ignore[attr-defined]
+        count = evaluations(schedule)
+        seconds = sum(steps * trial.steps[phase] for phase, steps in phases.items())
+        seconds += count * schedule.eval_episodes * trial.episode
+        amounts = {f"{phase} steps": steps for phase, steps in phases.items()}
+        amounts |= {"evaluations": count, "evaluation episodes": count * schedule.eval_episodes * trial.seeds}
+        _, *names = job.folder_words()
+        what = f"{' '.join(names)}, {trial.seeds} {'seed' if trial.seeds == 1 else 'seeds'}"
+        return Planned(what, amounts, seconds)
+
+
+@contextmanager
+def trials() -> Iterator[Trials]:
     with TemporaryDirectory() as folder:
-        run = brief.execute(lambda _: Clocked(Path(folder) / "run", {"command": job.command}))
-    assert isinstance(run, Clocked)
-    schedule: Schedule = job.offline if isinstance(job, Pretraining) else job.online  # type: ignore[attr-defined]
-    count, seeds = evaluations(schedule), len(run.latest)
-    seconds = sum(steps * run.step_seconds(phase) for phase, steps in phases.items())
-    seconds += count * schedule.eval_episodes * run.episode_seconds()
-    amounts = {f"{phase} steps": steps for phase, steps in phases.items()}
-    amounts |= {"evaluations": count, "evaluation episodes": count * schedule.eval_episodes * seeds}
-    _, *names = job.folder_words()
-    return Planned(f"{' '.join(names)}, {seeds} {'seed' if seeds == 1 else 'seeds'}", amounts, seconds)
+        yield Trials(Path(folder))
+
+
+def of_training(job: Job) -> Planned:
+    """A plan of a training run, from a few of its steps in a temporary directory."""
+    with trials() as tried:
+        return tried.planned(job)
+
+
+def _kind(brief: Any) -> str:
+    """All of a job that its time may depend on."""
+    agent = {name: value for name, value in asdict(brief.agent).items() if not isinstance(value, float)}
+    options = brief.offline if isinstance(brief, Pretraining) else brief.online
+    start = (getattr(brief, "start", None), getattr(brief, "task", None), getattr(brief, "seeds", None))
+    return repr((brief.command, start, brief.algorithm, agent, options, brief.device, brief.threads))
 
 
 def evaluations(schedule: Any) -> int:

@@ -1,8 +1,9 @@
 """`smac tasks`: list the tasks, explain one in plain words, or measure them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import tyro
 from rich.table import Table
@@ -10,11 +11,14 @@ from rich.text import Text
 from tyro.conf import subcommand
 
 from analysis_cli.console import console, progress, wrote
-from smac.collect.measure import measure, settings
+from analysis_cli.dry import Planned, Watch
+from smac.collect.collecting import collect_parts
+from smac.collect.measure import SPEED_SECONDS, measure, recipes_of, settings
 from smac.collect.measurements import MEANS, is_measured, json_beside, load_rows, means, save_rows
+from smac.collect.recipes import Part
 from smac.envs import describe_env
 from smac.errors import UserError
-from smac.tasks import get_task, task_names
+from smac.tasks import Task, get_task, task_names
 from smac.tasks.explain import explain
 
 
@@ -91,13 +95,8 @@ class MeasureTasks:
     def run(self) -> None:
         """Measures what is left, writes after each task, prints the table."""
         tasks = [get_task(name) for name in self.tasks or task_names()]
-        if self.policies is not None and not self.policies.is_dir():
-            raise UserError(f"--policies {self.policies}: no such folder")
-        if self.workers < 1:
-            raise UserError(f"workers must be at least 1, got {self.workers}")
         rows = load_rows(self.out)
-        how = {t: settings(t, self.policies, episodes=self.episodes, seed=self.seed) for t in tasks}
-        left = [task for task in tasks if not is_measured(rows, task.name, how[task])]
+        left = self._left(tasks, rows)
         for task in left:
             with progress(f"measuring {task.name}") as bar:
                 rows[task.name] = measure(
@@ -118,6 +117,30 @@ class MeasureTasks:
         console.print(f"measured now: {len(left)} of {len(tasks)}")
         for path in (self.out, json_beside(self.out)):
             wrote(path)
+
+    def planned(self) -> Planned:
+        tasks = [get_task(name) for name in self.tasks or task_names()]
+        left = self._left(tasks, load_rows(self.out))
+        episodes, steps, seconds = 0, 0, 0.0
+        for task in left:
+            recipes = recipes_of(task, self.policies)
+            with Watch() as watch:
+                for made_by in recipes:
+                    collect_parts(task, [Part("all", 1.0, made_by)], episodes=1, seed=self.seed, workers=1)
+            episodes += len(recipes) * self.episodes
+            steps += len(recipes) * self.episodes * task.horizon
+            seconds += watch.seconds * self.episodes / self.workers + SPEED_SECONDS
+        what = f"{len(left)} of {len(tasks)} tasks, which are not in {self.out} yet"
+        return Planned(what, {"episodes": episodes, "environment steps, at most": steps}, seconds)
+
+    def _left(self, tasks: Sequence[Task], rows: dict[str, dict[str, Any]]) -> list[Task]:
+        """The tasks that are not measured yet; UserError for wrong options."""
+        if self.policies is not None and not self.policies.is_dir():
+            raise UserError(f"--policies {self.policies}: no such folder")
+        if self.workers < 1:
+            raise UserError(f"--workers must be at least 1, got {self.workers}")
+        how = {t: settings(t, self.policies, episodes=self.episodes, seed=self.seed) for t in tasks}
+        return [task for task in tasks if not is_measured(rows, task.name, how[task])]
 
 
 @dataclass(frozen=True)

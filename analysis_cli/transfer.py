@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,15 +13,16 @@ from rich.progress import Progress
 from rich.table import Table
 
 from analysis_cli.cells import finetuning, pretraining, split
-from analysis_cli.console import command_line, console, progress_bar, wrote
+from analysis_cli.console import command_line, console, duration, progress_bar, wrote
+from analysis_cli.dry import UNTRAINED, Planned, Trials, lasting, together, trials
 from analysis_cli.processes import Elsewhere, Runner, side_by_side
-from analysis_cli.train import defaults
+from analysis_cli.train import Finetune, Pretrain, defaults
 from figures.curves import CurvePair, draw_curves
 from landscape.backends import Backend, Cluster, connect
 from smac.agents import OFFLINE, ONLINE, agent_class, method_label, method_parts
 from smac.data.minari_io import find_dataset
 from smac.errors import UserError
-from smac.files import default_directory, new_directory, read_json, write_json, write_text
+from smac.files import check_free, default_directory, new_directory, read_json, write_json, write_text
 from smac.locks import only_writer
 from smac.provenance import versions
 from smac.tables import markdown_table
@@ -35,7 +36,7 @@ from smac.training.comparison import (
     offline_numbers,
     online_numbers,
 )
-from smac.training.jobs import TaskName
+from smac.training.jobs import Job, TaskName
 from smac.training.protocol import Protocol, offline_protocol, online_protocol
 from smac.training.run import finished, run_config
 from smac.training.summary import MARGIN
@@ -117,14 +118,32 @@ class Transfer:
         out = self.out or default_directory("transfer", get_task(self.task).name)
         plan = Plan.of(self)
         path = out / PLAN
-        if path.exists():
-            if read_json(path)["cells"] != plan.cells():
-                raise UserError(f"{out}: holds another matrix; choose another --out, or repeat its command")
-        else:
+        if not self._begun(out, plan):
             new_directory(out)
             about = {"command": "transfer", "command_line": command_line("smac"), "versions": versions()}
             write_json(path, about | {"task": self.task, "cells": plan.cells()})
         carry_out(out, self.workers, self.backend, self.address)
+
+    def planned(self) -> Planned:
+        plan = Plan.of(self)
+        begun = self.out is not None and self._begun(self.out, plan)
+        with trials() as tried:
+            runs = tried_cells(plan, self.task, tried)
+            left = {
+                name: tried.planned(job)
+                for name, job in runs.items()
+                if not (begun and self.out is not None and run_has_ended(self.out / name))
+            }
+        return of_cells(left, self.workers)
+
+    def _begun(self, out: Path, plan: Plan) -> bool:
+        """Whether a directory holds this matrix; UserError if it holds another."""
+        if not (out / PLAN).exists():
+            check_free(out)
+            return False
+        if read_json(out / PLAN)["cells"] != plan.cells():
+            raise UserError(f"{out}: holds another matrix; choose another --out, or repeat its command")
+        return True
 
 
 @dataclass(frozen=True)
@@ -171,19 +190,44 @@ class Plan:
             for a, b in pairs
         }  # fmt: skip
         plan = cls(pretrain, finetune)
-        plan._understand(options.task)
+        plan.jobs(options.task)
         return plan
 
-    def _understand(self, task: str) -> None:
-        """UserError for an option that a cell's command does not have, or a value that it cannot have."""
-        offline = {a: pretraining(words[2:]).agent for a, words in self.pretrain.items()}
-        for (a, b), words in self.finetune.items():
-            finetuning(words[2:], b, task, offline[a])
+    def jobs(self, task: str) -> tuple[dict[str, Pretrain], dict[tuple[str, str], Finetune]]:
+        """What the cells' commands say; UserError for an option that one does not have, or a value that it
+        cannot have."""
+        offline = {a: pretraining(words[2:]) for a, words in self.pretrain.items()}
+        online = {
+            (a, b): finetuning(words[2:], b, task, offline[a].agent)
+            for (a, b), words in self.finetune.items()
+        }
+        return offline, online
 
     def cells(self) -> dict[str, list[str]]:
         """Folder of a cell -> words of its command; paths are relative to the matrix."""
         cells = {f"pretrain/{a}": words for a, words in self.pretrain.items()}
         return cells | {f"finetune/{a}-{b}": words for (a, b), words in self.finetune.items()}
+
+
+def tried_cells(plan: Plan, task: str, tried: Trials) -> dict[str, Job]:
+    """Folder of a cell -> its job; fine-tuning begins from a short run of its pre-training."""
+    offline, online = plan.jobs(task)
+    cells: dict[str, Job] = {f"pretrain/{a}": job for a, job in offline.items()}
+    for (a, b), job in online.items():
+        cells[f"finetune/{a}-{b}"] = replace(job, start=tried.of(offline[a]).directory)
+    return cells
+
+
+def of_cells(cells: Mapping[str, Planned], workers: int) -> Planned:
+    """The plan of a matrix whose cells are these: both stages, with so many cells at a time."""
+    what = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}, {workers} at a time"
+    parts = [f"{name}: about {duration(plan.seconds)}" for name, plan in cells.items()]
+    stages = [
+        [plan.seconds for name, plan in cells.items() if name.startswith(stage)]
+        for stage in ("pretrain/", "finetune/")
+    ]
+    seconds = sum(lasting(stage, workers) for stage in stages)
+    return replace(together(what, cells.values(), parts), seconds=seconds, basis=UNTRAINED)
 
 
 def _method_words(method: str) -> list[str]:
@@ -219,7 +263,7 @@ def _cell(out: Path, name: str, words: Sequence[str], bar: Progress, children: R
     """Train one cell, continue it, or leave it if it has ended."""
     directory = out / name
     line = bar.add_task(name, total=None)
-    if (directory / "config.json").exists() and finished(directory, run_config(directory)):
+    if run_has_ended(directory):
         bar.update(line, total=1, completed=1)
         return
     words = [str(out / w) if w.startswith("pretrain/") else w for w in words]
@@ -231,6 +275,11 @@ def _shown(bar: Progress, line: Any, name: str) -> Callable[[str, int, int], Non
         bar.update(line, description=f"{name}, {phase}", completed=step, total=total)
 
     return show
+
+
+def run_has_ended(directory: Path) -> bool:
+    """Whether a run of training has been trained to its end."""
+    return (directory / "config.json").exists() and finished(directory, run_config(directory))
 
 
 def state_of_run(directory: Path) -> str:

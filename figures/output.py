@@ -78,6 +78,13 @@ def inches(text: str) -> float:
     return width
 
 
+def asked_for(style: StyleName, width: str | None, formats: tuple[Format, ...]) -> Output:
+    """What the options --style, --width and --formats say; UserError where they say nothing."""
+    if not formats:
+        raise UserError("--formats: name at least one of png, pdf, svg")
+    return Output(style, None if width is None else inches(width), formats)
+
+
 def fit(fig: Figure, column: float | None) -> None:
     """Make a figure one column wide, or two with the gap between where it is much wider than one of its own.
 

@@ -75,7 +75,7 @@ class Row:
 
 
 def demo_page(
-    methods: Sequence[DemoMethod], path: Path, *, commands: Sequence[str], wall_seconds: float
+    methods: Sequence[DemoMethod], path: Path, *, commands: Sequence[str], wall_seconds: float | None
 ) -> Path:
     """Write the page and return its path.
 
@@ -83,7 +83,7 @@ def demo_page(
         methods: the methods to compare, in the order in which they are shown.
         path: the HTML file to write.
         commands: the command lines that made all of it.
-        wall_seconds: how long that took.
+        wall_seconds: how long that took; None where it was interrupted and so is not known.
 
     Raises:
         UserError: a result file is missing or unreadable, or a run logged no success rate online.
@@ -114,7 +114,7 @@ def demo_page(
         commands=commands,
         versions={k: version for line in lines for k, version in line.result.result["versions"].items()},
         margins=_join(_unique(_margin_text(line.result) for line in lines)),
-        wall_time=wall_time(wall_seconds),
+        wall_time=None if wall_seconds is None else wall_time(wall_seconds),
     )
     return write_page(path, page)
 

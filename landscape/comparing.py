@@ -69,12 +69,9 @@ def compare_said(
     With `out` lines and the report are written there as they come, and lines that are there are read, so
     that a killed command can be resumed; `command` is what the report says it was made by.
     """
-    if len(said) < 2:
-        raise UserError("a comparison is of two methods or more; `landscape report` takes one")
     written_to: dict[str, Any] = {"out": out, "command": command}
     own, playing = split(options, ("points", "margin", "confidence", "adaptive"), Evaluation)
-    how = {"task": env, "action_units": None, "normaliser": None} | playing
-    found = [find_lines(defaulted(one, how)) for one in said]
+    found = lines_of(said, env, **playing)
 
     def play(line: PolicyLine) -> PathResult:
         return interpolate(line.start, line.end, progress=progress, **own, **playing)
@@ -98,6 +95,20 @@ def compare_said(
         told = "; ".join(_missing(compared))
         raise UserError(f"{absent[0]}: has no finished line{f' ({told})' if told else ''}")
     return compared
+
+
+def lines_of(
+    said: Sequence[Said],
+    env: str | None = None,
+    action_units: str | None = None,
+    normaliser: str | None = None,
+    **_: Any,
+) -> list[Lines]:
+    """What the methods turn out to be; the policies of those that are not runs are read."""
+    if len(said) < 2:
+        raise UserError("a comparison is of two methods or more; `landscape report` takes one")
+    how = {"task": env, "action_units": action_units, "normaliser": normaliser}
+    return [find_lines(defaulted(one, how)) for one in said]
 
 
 def _line(method: Lines, line: PolicyLine, play: Any, out: Path | None) -> Place | PathResult:

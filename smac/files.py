@@ -69,14 +69,19 @@ def _is_temporary(path: Path) -> bool:
 
 
 def new_directory(path: Path) -> Path:
-    """The directory, made if it is missing; refused if it holds anything, since nothing is overwritten.
+    """The directory, made if it is missing; refused if it holds anything, since nothing is overwritten."""
+    check_free(path)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def check_free(path: Path) -> None:
+    """UserError unless a directory may be written to as a new one.
 
     A lock or a half-written file, all that a command killed at its beginning leaves, do not count.
     """
     if path.exists() and (not path.is_dir() or any(map(_counts, path.iterdir()))):
         raise UserError(f"{path}: already exists and is not empty; choose another --out")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _counts(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shlex
 from dataclasses import dataclass
@@ -11,18 +12,18 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from analysis_cli.console import as_typed, command_line, console, wrote
+from analysis_cli.console import as_typed, command_line, console, duration, wrote
+from analysis_cli.dry import Planned, together
+from analysis_cli.ended import has_ended
+from analysis_cli.rehearsal import rehearsal
 from analysis_cli.reproduce.plan import STEPS, Step
-from analysis_cli.reproduce.presets import POLICIES, PRESETS
-from analysis_cli.studies.evaluation import REQUEST
-from analysis_cli.studies.evaluation import has_ended as study_has_ended
-from analysis_cli.transfer import PLAN as MATRIX
-from figures.paper import FIGURES
+from analysis_cli.reproduce.presets import POLICIES, PRESETS, Preset
+from figures.output import Format, StyleName, asked_for, written_as
+from figures.paper import FIGURES, PaperFigure
 from landscape.backends import Backend, connect
 from smac.errors import UserError
-from smac.files import new_directory, read_json, write_json, write_text
+from smac.files import check_free, new_directory, read_json, write_json, write_text
 from smac.provenance import versions
-from smac.training.run import finished, run_config
 
 PLAN = "reproduction.json"
 PROTOCOL = "protocol"
@@ -36,16 +37,16 @@ class Reproduce:
     """Run what a figure of the paper needs, and draw it. The same command again resumes it."""
 
     examples: ClassVar = (
-        "landscape reproduce transfer --preset smoke",
-        "landscape reproduce all --preset cpu --workers 8",
+        "landscape reproduce all --preset mini --dry-run",
+        "landscape reproduce transfer --preset smoke --style paper --width 3.25in --formats pdf",
     )
     often: ClassVar = ("preset", "workers", "out")
     name: Annotated[str, tyro.conf.Positional]
     """Of the figure: transfer, connectivity, fig1, tsne, fig2, ablation, retain, switch, or all. `protocol`
     runs nothing: it tabulates what every method of the preset is given."""
-    preset: Literal["smoke", "cpu", "gpu"] = "cpu"
-    """How large: `smoke` shows in minutes that all of it runs and means nothing else, `cpu` takes hours on a
-    few cores, `gpu` is for a machine with one."""
+    preset: Literal["smoke", "mini", "cpu", "gpu"] = "cpu"
+    """How large: `smoke` shows in minutes that all of it runs and means nothing else, `mini` shows one maze
+    in some twenty minutes of two cores, `cpu` takes hours on a few cores, `gpu` is for a machine with one."""
     workers: int = os.cpu_count() or 1
     """Processes at a time."""
     backend: Backend | None = None
@@ -58,40 +59,30 @@ class Reproduce:
     out: Path | None = None
     """Directory of all runs of this preset, shared by the figures; default: runs/reproduce-<preset>."""
 
-    def run(self) -> None:
-        if self.name not in ("all", PROTOCOL, *FIGURES):
-            known = ", ".join(FIGURES)
-            raise UserError(f"there is no figure {self.name!r}; there are {known}, all, and {PROTOCOL}")
-        if self.workers < 1:
-            raise UserError(f"--workers must be at least 1, got {self.workers}")
-        if self.backend or self.address:
-            connect(self.backend, self.address)
-        if self.policies is not None and not self.policies.is_dir():
-            raise UserError(f"--policies {self.policies}: no such folder")
-        whole = PRESETS[self.preset]
-        root = self.out or Path("runs") / f"reproduce-{self.preset}"
-        if self.name == PROTOCOL:
-            from analysis_cli.reproduce.protocol import (
-                protocol_page,  # which imports the commands of the plan
-            )
+    style: StyleName = "screen"
+    """Of the figures' pictures; `paper`: letters as in most papers' text, thinner lines."""
+    width: str | None = None
+    """Of a column of the paper, such as 3.25in, 8.2cm or 234pt; pictures of many panels span two. Default:
+    each picture's own."""
+    formats: tuple[Format, ...] = ("png", "pdf")
+    """What is written of every picture."""
 
-            page = f"`{command_line('landscape')}`\n\n{protocol_page(whole)}"
-            folder = new_directory(self.out or Path("runs") / f"protocol-{self.preset}")
-            wrote(write_text(folder / "protocol.md", page))
+    def run(self) -> None:
+        self._check()
+        if self.name == PROTOCOL:
+            self._tabulate()
             return
-        preset = whole.available(policies=self.policies is not None)
-        for benchmark in whole.benchmarks:
-            if benchmark not in preset.benchmarks:
-                console.print(f"{benchmark.label} is left out: name the folder of policies with --policies")
-        _begin(root, self.preset)
-        figures = list(FIGURES.values()) if self.name == "all" else [FIGURES[self.name]]
-        for figure in figures:
+        output, preset, root = asked_for(self.style, self.width, self.formats), self._preset(), self._root()
+        if not self._begun(root):
+            write_json(new_directory(root) / PLAN, {"preset": self.preset})
+        for figure in self._figures():
             console.print(f"[bold]{figure.name}[/bold]: {figure.shows}")
             steps = STEPS[figure.name](preset)
             for k, step in enumerate(steps, 1):
                 if not has_ended(root / step.done):
                     self._carry_out(step, root, f"{figure.name} {k}/{len(steps)}")
-            pictures = figure.draw(root, preset)
+            with written_as(output):
+                pictures = figure.draw(root, preset)
             about = {
                 "figure": figure.name,
                 "shows": figure.shows,
@@ -104,11 +95,82 @@ class Reproduce:
             for path in pictures:
                 wrote(path)
 
+    def planned(self) -> Planned:
+        self._check()
+        if self.name == PROTOCOL:
+            return Planned(f"nothing; the protocol of the preset {self.preset} would be written", {}, 0.0)
+        asked_for(self.style, self.width, self.formats)
+        preset, root = self._preset(), self._root()
+        self._begun(root)
+        seen: set[str] = set()  # figures share commands
+        left: list[Planned] = []
+        parts = []
+        with rehearsal(self.workers) as rehearsed:
+            for figure in self._figures():
+                steps = STEPS[figure.name](preset)
+                fresh = [step for step in steps if step.done not in seen]
+                seen |= {step.done for step in fresh}
+                plans = {step: rehearsed.planned(self._words(step, root)) for step in fresh}
+                own = [plan for step, plan in plans.items() if not has_ended(root / step.done)]
+                seconds = duration(sum(plan.seconds for plan in own))
+                parts.append(f"{figure.name}: {len(own)} of its {len(steps)} commands, about {seconds}")
+                left += own
+        what = f"{len(left)} {'command' if len(left) == 1 else 'commands'} of the preset {self.preset}"
+        return together(what, left, parts)
+
+    def _check(self) -> None:
+        if self.name not in ("all", PROTOCOL, *FIGURES):
+            close = difflib.get_close_matches(self.name, [*FIGURES, "all", PROTOCOL], n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            known = ", ".join(FIGURES)
+            raise UserError(f"there is no figure {self.name!r}: {hint}there are {known}, all, and {PROTOCOL}")
+        if self.workers < 1:
+            raise UserError(f"--workers must be at least 1, got {self.workers}")
+        if self.backend or self.address:
+            connect(self.backend, self.address)
+        if self.policies is not None and not self.policies.is_dir():
+            raise UserError(f"--policies {self.policies}: no such folder")
+
+    def _root(self) -> Path:
+        return self.out or Path("runs") / f"reproduce-{self.preset}"
+
+    def _preset(self) -> Preset:
+        """The preset, without tasks for whose data there is no policy."""
+        whole = PRESETS[self.preset]
+        preset = whole.available(policies=self.policies is not None)
+        for benchmark in whole.benchmarks:
+            if benchmark not in preset.benchmarks:
+                console.print(f"{benchmark.label} is left out: name the folder of policies with --policies")
+        return preset
+
+    def _figures(self) -> list[PaperFigure]:
+        return list(FIGURES.values()) if self.name == "all" else [FIGURES[self.name]]
+
+    def _tabulate(self) -> None:
+        from analysis_cli.reproduce.protocol import protocol_page  # which imports the commands of the plan
+
+        page = f"`{command_line('landscape')}`\n\n{protocol_page(PRESETS[self.preset])}"
+        folder = new_directory(self.out or Path("runs") / f"protocol-{self.preset}")
+        wrote(write_text(folder / "protocol.md", page))
+
+    def _begun(self, root: Path) -> bool:
+        """Whether a directory holds runs of this preset; UserError if it holds something else."""
+        if not (root / PLAN).exists():
+            check_free(root)
+            return False
+        before = read_json(root / PLAN)["preset"]
+        if before != self.preset:
+            raise UserError(f"{root}: holds the preset {before}, not {self.preset}; choose another --out")
+        return True
+
+    def _words(self, step: Step, root: Path) -> list[str]:
+        """Of the command, with the directories that it means."""
+        words = [str(root / word[2:]) if word.startswith("./") else word for word in step.words]
+        return [word.replace(POLICIES, str(self.policies)) for word in words]
+
     def _carry_out(self, step: Step, root: Path, place: str) -> None:
         """Run a command in this process, as it would run if it were typed."""
-        words = [str(root / word[2:]) if word.startswith("./") else word for word in step.words]
-        words = [word.replace(POLICIES, str(self.policies)) for word in words]
-        out = root / step.done.rpartition("/")[0]
+        words, out = self._words(step, root), root / step.done.rpartition("/")[0]
         if (out / CONFIG).exists():  # a run that was interrupted
             words = ["smac", "resume", str(out)]
         else:
@@ -125,34 +187,3 @@ class Reproduce:
                 parse(arguments).run()
         except UserError as error:
             raise UserError(f"`{shlex.join(words)}`: {error}") from error
-
-
-def has_ended(done: Path) -> bool:
-    """Whether the command that leaves this file has ended: some write it before the last of their files.
-
-    Datasets come with all of their files at once, and a matrix writes its `transfer.json` last.
-    """
-    if not done.exists():
-        return False
-    folder = done.parent
-    if (folder / CONFIG).exists():  # a run of training
-        return finished(folder, run_config(folder))
-    if (folder / REQUEST).exists():
-        return study_has_ended(folder, done.name)
-    if (folder / MATRIX).exists():
-        return all(
-            finished(folder / cell, run_config(folder / cell)) for cell in read_json(folder / MATRIX)["cells"]
-        )
-    return True
-
-
-def _begin(root: Path, preset: str) -> None:
-    """UserError if the directory belongs to something else or to another preset."""
-    plan = root / PLAN
-    if plan.exists():
-        before = read_json(plan)["preset"]
-        if before != preset:
-            raise UserError(f"{root}: holds the preset {before}, not {preset}; choose another --out")
-    else:
-        new_directory(root)
-        write_json(plan, {"preset": preset})

@@ -1,4 +1,5 @@
-"""How large a reproduction is: `smoke` shows that everything runs, `cpu` is for a few cores, `gpu` is more.
+"""How large a reproduction is: `smoke` shows that everything runs, `mini` is the smallest that means
+something, `cpu` is for a few cores, `gpu` is more.
 
 A method has one configuration per family of tasks, that of `smac tasks show`; what a benchmark adds is
 length, and width where the family's own is too slow for the preset.
@@ -183,6 +184,29 @@ SMOKE = Preset(
     plane="--nx 5 --ny 5 --episodes 1",
 )
 
+MINI = Preset(
+    name="mini",
+    benchmarks=(
+        replace(
+            _UMAZE,
+            weak="--success-rate 0.7 --episodes 1000",
+            sizes=(0.1, 1.0),
+            projection="--episodes 20",
+            pretrain="--steps 4000 --eval-every 2000 --log-every 500 --save-every 2000 --eval-episodes 40",
+            finetune=f"{_USUAL} --steps 2500 --eval-every 250 --eval-episodes 40 --log-every 250 "
+            "--trajectory-every 500",
+            variants={name: PARTS[name] for name in ("default", "kappa 0", "kappa 1")},
+            rates=("1e-5", "1e-3"),
+            brief_pretrain="--steps 3000 --eval-every 3000",
+            brief_finetune="--steps 1500",
+        ),
+    ),
+    seeds=3,
+    offline=("smac", "cal_ql"),
+    also=("smac-td3", "smac-td3_bc", "cal_ql-td3_bc"),
+    plane="--nx 11 --ny 11 --episodes 10",
+)
+
 _LARGE = (
     "--hidden 256 256 --steps 100000 --eval-every 10000 --log-every 1000 --save-every 20000 "
     "--eval-episodes 50"
@@ -222,4 +246,4 @@ GPU = replace(
     plane="--nx 31 --ny 31 --episodes 20",
 )
 
-PRESETS = {preset.name: preset for preset in (SMOKE, CPU, GPU)}
+PRESETS = {preset.name: preset for preset in (SMOKE, MINI, CPU, GPU)}

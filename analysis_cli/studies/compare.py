@@ -10,12 +10,15 @@ from typing import Annotated, ClassVar
 import tyro
 
 from analysis_cli.console import command_line, progress, tell
+from analysis_cli.dry import Planned
 from analysis_cli.studies.evaluation import OFTEN, AdaptiveOptions, EvaluationOptions, check_no_report, end
 from analysis_cli.studies.report import print_report, said_report
 from figures.draw import draw
-from landscape.comparing import compare_said
+from landscape.comparing import compare_said, lines_of
 from landscape.gathering import PAIRS
+from landscape.study.pairs import look_up
 from landscape.study.patterns import Said, read_toml, read_words
+from landscape.study.runs import Source
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,17 @@ class Compare:
             tell(said_report(found.result) | {"out": str(out)})
             drawn = [path for path in sorted((out / PAIRS).glob("*/*")) if path.is_file()]
             end(out, [out / "report.json", *pictures], inside=drawn)
+
+    def planned(self) -> Planned:
+        check_no_report(self.evaluation.out)
+        asked = self.evaluation
+        found = lines_of(said_methods(self.methods), asked.task, asked.action_units, asked.normaliser)
+        runs = [line.start for method in found for line in look_up(method.directories).lines]
+        starts: list[Source] = [*(line.start for method in found for line in method.policies), *runs]
+        stages = self.adaptive_evaluation.plan()
+        episodes = len(starts) * self.points * (stages.most if stages else asked.episodes)
+        what = f"{len(starts)} lines of {self.points} points, and results that exist"
+        return asked.plan(starts[0], what, episodes) if starts else Planned(what, {"episodes": 0}, 0.0)
 
 
 def said_methods(words: Sequence[str]) -> list[Said]:

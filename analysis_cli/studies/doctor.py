@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, progress, wrote
+from analysis_cli.dry import Planned, Watch
 from landscape.statistics import Calibration, Case, calibrate
 from landscape.statistics.calibration import NOT_TRIED, Row, measure, questions
 from landscape.study.calibration import calibration_table
@@ -48,11 +49,10 @@ class Doctor:
     """JSON file to write everything to."""
 
     def run(self) -> None:
-        if self.calibration:
-            self._calibrate()
+        self._check()
+        if self.calibration and self.out:
+            self._calibrate(self.out)
             return
-        if self.out and self.out.exists():
-            raise UserError(f"{self.out}: already exists; choose another --out")
         with progress("landscapes") as show:
             found = calibrate(episodes=(self.episodes,), repeats=self.repeats, seed=self.seed, progress=show)
         rows: list[Row] = []
@@ -73,12 +73,41 @@ class Doctor:
         if diagnosis.failures:
             sys.exit(1)
 
-    def _calibrate(self) -> None:
-        if self.out is None:
-            raise UserError("--calibration writes a table: say where with --out, such as calibration.md")
+    def planned(self) -> Planned:
+        """Times are of one sample of everything, and of one episode of the evaluator's lines."""
+        self._check()
+        asked = questions(quick=not self.calibration)
+        repeats = self.repeats if self.calibration else max(1, self.repeats // 5)
+        claims = 0.0
+        for question in asked:
+            with Watch() as watch:
+                measure(question, 1, self.seed)
+            claims += watch.seconds * max(1, round(repeats * question.share))
+        if self.calibration:
+            return Planned("the table of calibration", {"questions": len(asked), "samples": repeats}, claims)
+        with Watch() as watch:
+            cases = calibrate(episodes=(self.episodes,), repeats=1, seed=self.seed).cases
+        with Watch() as checking:
+            checks = check_evaluator()
+        amounts = {"landscapes": len(cases), "samples of each": self.repeats, "claims": len(asked)}
+        amounts |= {"samples of each claim": repeats, "checks of the evaluator": len(checks)}
+        seconds = watch.seconds * self.repeats + claims + checking.seconds
+        return Planned("all checks of this installation", amounts, seconds, "one sample of everything")
+
+    def _check(self) -> None:
+        for name in ("repeats", "episodes"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        if self.calibration:
+            if self.out is None:
+                raise UserError("--calibration writes a table: say where with --out, such as calibration.md")
+        elif self.out and self.out.exists():
+            raise UserError(f"{self.out}: already exists; choose another --out")
+
+    def _calibrate(self, out: Path) -> None:
         with progress("questions") as show:
             rows = calibration_table(
-                self.out,
+                out,
                 repeats=self.repeats,
                 seed=self.seed,
                 command=command_line("landscape"),
@@ -90,7 +119,7 @@ class Doctor:
             f"samples ({worst['claim']}: {worst['truth']}, {worst['setting']})",
             markup=False,
         )
-        wrote(self.out)
+        wrote(out)
 
 
 def claims_table(rows: Sequence[Row]) -> Table:

@@ -208,6 +208,11 @@ def _check_same(out: Path, asked: dict[str, str]) -> None:
             f"{out}: holds a finished result; choose another --out (its episodes can be used again with "
             f"--store {out / EPISODES})"
         )
+    check_asked(out, asked)
+
+
+def check_asked(out: Path, asked: Mapping[str, str]) -> None:
+    """UserError unless this directory was begun by the same command with the same options."""
     before = read_json(out / REQUEST)
     for name, value in asked.items():
         if before.get(name, value) != value:  # an option of later than that directory has its default

@@ -11,16 +11,21 @@ import tyro
 from rich.table import Table
 
 from analysis_cli.console import command_line, console, wrote
+from analysis_cli.dry import TRIAL_STEPS, Planned, Watch
 from analysis_cli.train import decided_by_checkpoint, option_of
 from smac.agents import ONLINE, agent_class
 from smac.agents.base import ActorCritic, AgentConfig
+from smac.checkpoint import Checkpoint
 from smac.errors import UserError
-from smac.files import default_directory, new_directory, write_json
+from smac.files import check_free, default_directory, new_directory, write_json
 from smac.provenance import versions
-from smac.tasks import get_task
-from smac.training.forecast import Forecast, forecast
+from smac.tasks import Task, get_task
+from smac.training.evaluate import Evaluator
+from smac.training.forecast import Forecast, check_rising, experience, forecast
 from smac.training.jobs import finetune_defaults, pick_device, set_threads, starting_points
-from smac.training.online import FinetuneOptions
+from smac.training.online import FinetuneOptions, carry_over
+
+TRIAL_UPDATES = 5
 
 
 @dataclass(frozen=True)
@@ -65,15 +70,8 @@ class Forecasting:
         return cls(start=tyro.MISSING, agent=agent)
 
     def run(self) -> None:
-        checkpoints = starting_points(self.start)
-        about = checkpoints[0].description
-        task, kind = get_task(about.task), agent_class(self.algorithm, ONLINE)
-        set_threads(1)
-        if self.transitions is not None and self.transitions < 1:
-            raise UserError(f"--transitions must be at least 1, got {self.transitions}")
-        seeds = [c.description.seed for c in checkpoints]
-        agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, pick_device("auto"))
-        assert isinstance(agent, ActorCritic)
+        checkpoints, task, agent = self._begun()
+        about, seeds = checkpoints[0].description, list(agent.seeds)
         found = forecast(task, agent, checkpoints, self.online, updates=self.after, steps=self.transitions)
         console.print(table_of(found, seeds))
         out = new_directory(self.out or default_directory("forecast", task.name, about.algorithm))
@@ -82,6 +80,45 @@ class Forecasting:
         }
         about_it = {"command": command_line("landscape"), "seeds": seeds, "pretrained_with": about.algorithm}
         wrote(write_json(out / "forecast.json", about_it | numbers | {"versions": versions()}))
+
+    def planned(self) -> Planned:
+        checkpoints, task, agent = self._begun()
+        carry_over(agent, checkpoints, self.online)
+        steps, updates, measurements = self.transitions or task.horizon, self.after[-1], len(self.after)
+        with Watch() as collecting:
+            buffer = experience(task, agent, TRIAL_STEPS)
+        with Watch() as updating:
+            for _ in range(TRIAL_UPDATES):
+                agent.update(buffer.sample(agent.config.batch_size))
+        evaluator = Evaluator(task, len(agent.seeds), 1, self.online.eval_seed, agent.device)
+        with Watch() as playing:
+            evaluator(agent.actor)
+        evaluator.close()
+        episodes = measurements * self.online.eval_episodes
+        seconds = steps * collecting.seconds / TRIAL_STEPS + updates * updating.seconds / TRIAL_UPDATES
+        amounts = {
+            "environment steps": steps * len(agent.seeds),
+            "updates": updates,
+            "evaluation episodes": episodes * len(agent.seeds),
+        }
+        what = f"{task.name}, {len(agent.seeds)} {'seed' if len(agent.seeds) == 1 else 'seeds'}"
+        return Planned(what, amounts, seconds + episodes * playing.seconds)
+
+    def _begun(self) -> tuple[Sequence[Checkpoint], Task, ActorCritic]:
+        """The checkpoints, their task, and the agent that is to be updated; UserError for wrong options."""
+        if self.out is not None:
+            check_free(self.out)
+        check_rising(self.after)
+        if self.transitions is not None and self.transitions < 1:
+            raise UserError(f"--transitions must be at least 1, got {self.transitions}")
+        checkpoints = starting_points(self.start)
+        about = checkpoints[0].description
+        task, kind = get_task(about.task), agent_class(self.algorithm, ONLINE)
+        set_threads(1)
+        seeds = [c.description.seed for c in checkpoints]
+        agent = kind(self.agent, about.observation_dim, about.action_dim, seeds, pick_device("auto"))
+        assert isinstance(agent, ActorCritic)
+        return checkpoints, task, agent
 
 
 def table_of(found: Forecast, seeds: Sequence[int]) -> Table:

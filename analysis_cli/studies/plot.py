@@ -10,8 +10,7 @@ from tyro.conf import Positional
 
 from analysis_cli.console import wrote
 from figures.draw import draw
-from figures.output import Format, Output, StyleName, inches, written_as
-from smac.errors import UserError
+from figures.output import Format, StyleName, asked_for, written_as
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,7 @@ class Plot:
     """What is written of every picture."""
 
     def run(self) -> None:
-        if not self.formats:
-            raise UserError("--formats: name at least one of png, pdf, svg")
-        width = None if self.width is None else inches(self.width)
-        with written_as(Output(self.style, width, self.formats)):
+        with written_as(asked_for(self.style, self.width, self.formats)):
             for directory in self.directories:
                 for path in draw(directory):
                     wrote(path)

@@ -11,8 +11,10 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from analysis_cli.console import command_line, console, progress
+from analysis_cli.dry import Planned
 from analysis_cli.studies.evaluation import EvaluationOptions, finish
 from landscape.study import ProjectionStudy, project
+from landscape.study.projection import loaded
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Project:
                 )
             print_projection(result)
             finish(result, out, command_line("landscape"))
+
+    def planned(self) -> Planned:
+        policies = [policy for run in loaded(self.folders, self.every).values() for policy in run]
+        what = f"{len(policies)} checkpoints, equal ones once"
+        return self.evaluation.plan(policies[0], what, len(policies) * self.evaluation.episodes)
 
 
 def print_projection(result: ProjectionStudy) -> None:

@@ -174,7 +174,7 @@ def project(
     """
     if embedding_seed < 0:
         raise UserError(f"--embedding-seed must be at least 0, got {embedding_seed}")
-    runs = _loaded([Path(folder) for folder in folders], every)
+    runs = loaded([Path(folder) for folder in folders], every)
     policies = load_policies([policy for run in runs.values() for policy in run], evaluation)
     layout = layout_of(policies[0].params)
     vectors = [as_vector(flatten(p.params, layout), str(p.path)) for p in policies]
@@ -193,7 +193,7 @@ def project(
     return ProjectionStudy(task, shown, _tracks(runs, rows), distances, found, evaluation, rollouts)
 
 
-def _loaded(folders: Sequence[Path], every: int) -> dict[Path, list[PolicyCheckpoint]]:
+def loaded(folders: Sequence[Path], every: int) -> dict[Path, list[PolicyCheckpoint]]:
     """The checkpoints of every run; UserError where one is named twice, or none is."""
     if every < 1:
         raise UserError(f"--every must be at least 1, got {every}")

@@ -105,6 +105,12 @@ def best_recipe(task: Task, policies: Path | None) -> Recipe | str:
     return "no policy is known for this environment"
 
 
+def recipes_of(task: Task, policies: Path | None) -> list[Recipe]:
+    """The policies that are measured: a random one, and the best at hand if there is one."""
+    best = best_recipe(task, policies)
+    return [Recipe("random")] + ([] if isinstance(best, str) else [best])
+
+
 def settings(task: Task, policies: Path | None, *, episodes: int, seed: int) -> dict[str, Any]:
     """All that decides the numbers of `measure`, but for versions; JSON values."""
     check_counts(episodes, seed, workers=1)
@@ -132,9 +138,8 @@ def measure(
     stated, and `agrees` where there is nothing to compare.
     """
     check_counts(episodes, seed, workers)
-    best, known = best_recipe(task, policies), published(task)
+    recipes, known = recipes_of(task, policies), published(task)
     stated = None if known is None else known.stated
-    recipes = [Recipe("random")] + ([] if isinstance(best, str) else [best])
     seeds = np.random.SeedSequence(seed).spawn(episodes)
     played = []
     for i, made_by in enumerate(recipes):

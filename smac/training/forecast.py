@@ -55,8 +55,7 @@ def forecast(
 ) -> Forecast:
     """Collect `steps` transitions per seed (one episode's worth if None) with the checkpoints' policies, then
     update on these alone. `options.eval_episodes` are played after each number of updates, if any."""
-    if sorted(set(updates)) != list(updates) or not updates or updates[0] != 0:
-        raise UserError(f"--after must rise from 0, got {' '.join(map(str, updates))}")
+    check_rising(updates)
     carry_over(agent, checkpoints, options)
     buffer = experience(task, agent, steps or task.horizon)
     temperature = np.full(len(agent.seeds), np.nan)
@@ -88,6 +87,12 @@ def forecast(
     evaluator.close()
     cosine, norm, moved, score, returns = (np.stack(column) for column in zip(*rows, strict=True))
     return Forecast(tuple(updates), cosine, norm, moved, score, returns, temperature)
+
+
+def check_rising(updates: Sequence[int]) -> None:
+    """UserError for numbers of updates that cannot be measured one after another."""
+    if sorted(set(updates)) != list(updates) or not updates or updates[0] != 0:
+        raise UserError(f"--after must rise from 0, got {' '.join(map(str, updates))}")
 
 
 def experience(task: Task, agent: ActorCritic, steps: int) -> ReplayBuffer:

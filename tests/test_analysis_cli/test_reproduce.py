@@ -9,14 +9,16 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from support import run
 
-from analysis_cli import smac
-from analysis_cli.reproduce.command import has_ended
+from analysis_cli import landscape, smac
+from analysis_cli.ended import has_ended
 from analysis_cli.reproduce.plan import STEPS
 from analysis_cli.reproduce.presets import PARTS, POLICIES, PRESETS, Preset
 from analysis_cli.reproduce.protocol import protocol_page
-from figures.paper import FIGURES
+from figures.paper import FIGURES, PaperFigure
+from figures.style import save
 from smac.agents import OFFLINE
 
 
@@ -120,7 +122,7 @@ def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
     assert runs == {f"{folder}/seed-{seed}" for seed in range(5, 10)}
 
 
-@pytest.mark.parametrize("name", ["smoke", "cpu", "gpu"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_fig1_lays_u_and_v_through_what_the_transfer_leaves(name: str) -> None:
     """Offline, SAC-tuned and TD3+BC-tuned of every offline method, all of them trained in the preset."""
     preset = PRESETS[name].available(False)
@@ -206,3 +208,38 @@ def test_a_matrix_has_ended_with_all_of_its_cells(tmp_path: Path) -> None:
     assert not has_ended(tmp_path / "transfer.json")
     (cell / "seed-0/offline.safetensors").write_bytes(b"")
     assert has_ended(tmp_path / "transfer.json")
+
+
+def test_style_width_and_formats_hold_for_every_picture_of_a_figure(tmp_path, monkeypatch, capsys) -> None:
+    def draw(root: Path, preset: object) -> list[Path]:
+        fig = Figure(figsize=(5.0, 4.0))
+        fig.add_subplot().set_title("title")
+        return save(fig, root / "figures" / "fig1" / "picture")
+
+    monkeypatch.setitem(STEPS, "fig1", lambda preset: [])
+    monkeypatch.setitem(FIGURES, "fig1", PaperFigure("fig1", "a picture", draw))
+    line = "reproduce fig1 --preset smoke --style paper --width 3in --formats svg --out"
+    assert run(landscape, line, tmp_path / "all") == 0
+    assert [path.name for path in (tmp_path / "all/figures/fig1").glob("picture.*")] == ["picture.svg"]
+    svg = (tmp_path / "all/figures/fig1/picture.svg").read_text()
+    assert 'width="216pt"' in svg
+    assert run(landscape, "reproduce fig1 --preset smoke --width 3parsec --out", tmp_path / "other") == 2
+    assert "'3parsec' is no width" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_misspelt_figure_is_told_with_the_closest(capsys) -> None:
+    assert run(landscape, "reproduce trnasfer") == 2
+    assert "there is no figure 'trnasfer': did you mean 'transfer'? there are" in capsys.readouterr().err
+
+
+def test_mini_trains_what_each_of_its_figures_draws() -> None:
+    """One maze and two methods, at as many episodes a point as the larger preset has there."""
+    mini = PRESETS["mini"]
+    (maze,) = mini.benchmarks
+    assert maze.task == "pointmaze-umaze"
+    assert mini.seeds >= 3
+    assert maze.line.endswith("--episodes 300")
+    assert all(STEPS[name](mini) for name in FIGURES)
+    assert min(maze.sizes) < max(maze.sizes) == 1.0
+    assert {"default", "kappa 0"} < set(maze.variants)
