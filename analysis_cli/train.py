@@ -42,7 +42,7 @@ class Pretrain(Pretraining):
     """Train an agent on a dataset; with --task and --algorithm, --help shows the defaults of that pair."""
 
     examples: ClassVar = (
-        "smac pretrain --task pointmaze-umaze --algorithm smac --seeds 5",
+        "smac pretrain --task pointmaze-umaze --algorithm smac --seeds 5 --out runs/smac",
         "smac pretrain --task Hopper-v5 --algorithm cal_ql --dataset mujoco/hopper/medium-v0 --steps 100000",
     )
     often: ClassVar = ("variant", "dataset", "seeds", *OFTEN)
@@ -72,7 +72,7 @@ class Finetune(Finetuning):
     """Continue the training of a checkpoint online, with an empty replay buffer."""
 
     examples: ClassVar = (
-        "smac finetune --from runs/smac --algorithm sac --steps 20000",
+        "smac finetune --from runs/smac --algorithm sac --steps 20000 --out runs/finetune",
         "smac finetune --from runs/smac/seed-0/offline.safetensors --offline-ratio 0.5",
     )
     often: ClassVar = ("algorithm", "updates_per_step", "offline_ratio", "optimiser_state", *OFTEN)

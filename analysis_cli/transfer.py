@@ -75,7 +75,7 @@ class Transfer:
     """
 
     examples: ClassVar = (
-        "smac transfer --task pen-binary --offline smac,cal_ql,iql --seeds 5",
+        "smac transfer --task pointmaze-umaze --offline smac,cal_ql,iql --seeds 5 --out runs/transfer",
         'smac transfer --task pointmaze-umaze --pretrain="--steps 5000" --finetune="--steps 20000"',
     )
     often: ClassVar = ("offline", "online", "seeds", "pretrain", "finetune", "workers", "out")

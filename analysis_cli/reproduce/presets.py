@@ -195,7 +195,7 @@ MINI = Preset(
             pretrain="--steps 4000 --eval-every 2000 --log-every 500 --save-every 2000 --eval-episodes 40",
             finetune=f"{_USUAL} --steps 2500 --eval-every 250 --eval-episodes 40 --log-every 250 "
             "--trajectory-every 500",
-            variants={name: PARTS[name] for name in ("default", "kappa 0", "kappa 1")},
+            variants={name: PARTS[name] for name in ("default", "kappa 0")},
             rates=("1e-5", "1e-3"),
             brief_pretrain="--steps 3000 --eval-every 3000",
             brief_finetune="--steps 1500",

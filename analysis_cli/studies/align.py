@@ -21,7 +21,8 @@ class Align:
     """Permute the hidden units of one policy to match another's: is there still a valley between them?"""
 
     examples: ClassVar = (
-        "landscape align --from seed-0/offline.safetensors --to seed-1/offline.safetensors",
+        "landscape align --from runs/smac/seed-0/offline.safetensors "
+        "--to runs/smac/seed-1/offline.safetensors",
         "landscape align --from a.safetensors --to b.safetensors --points 11 --episodes 50",
     )
     often: ClassVar = ("points", *OFTEN)

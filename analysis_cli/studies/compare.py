@@ -38,7 +38,7 @@ class Compare:
     """
 
     examples: ClassVar = (
-        'landscape compare SMAC="runs/smac/*" "Cal-QL=runs/cal_ql/*"',
+        'landscape compare SMAC="runs/transfer/finetune/smac-*" IQL="runs/transfer/finetune/iql-*"',
         "landscape compare methods.toml --points 11",
     )
     often: ClassVar = ("points", "adaptive", "normaliser", *OFTEN)

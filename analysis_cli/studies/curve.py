@@ -26,7 +26,8 @@ class Curve:
     """Look for a path without a valley: bend a curve between two checkpoints to keep the return high."""
 
     examples: ClassVar = (
-        "landscape curve --from seed-0/offline.safetensors --to seed-0/online.safetensors",
+        "landscape curve --from runs/finetune/seed-0/offline.safetensors "
+        "--to runs/finetune/seed-0/online.safetensors",
         "landscape curve --from a.safetensors --to b.safetensors --kind chain --bends 2 --workers 8",
     )
     often: ClassVar = ("kind", "bends", "align", "points", "steps", *OFTEN)

@@ -23,7 +23,8 @@ class Interpolate:
     """Evaluate the straight line between two checkpoints by rollouts: is there a valley between them?"""
 
     examples: ClassVar = (
-        "landscape interpolate --from seed-0/offline.safetensors --to seed-0/online.safetensors",
+        "landscape interpolate --from runs/finetune/seed-0/offline.safetensors "
+        "--to runs/finetune/seed-0/online.safetensors --out runs/interpolate",
         "landscape interpolate --from bc.zip --to sac.zip --task Hopper-v5 --normaliser none --adaptive",
     )
     often: ClassVar = ("points", "adaptive", *OFTEN)

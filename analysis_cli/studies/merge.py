@@ -20,7 +20,7 @@ class Merge:
 
     examples: ClassVar = (
         "landscape merge share-1 share-2 --out merged",
-        "landscape merge runs/* --out merged --repair",
+        "landscape merge share-* --out merged --repair",
     )
     often: ClassVar = ("repair",)
     stores: Annotated[tuple[Path, ...], tyro.conf.Positional]

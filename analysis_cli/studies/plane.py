@@ -23,7 +23,7 @@ class Plane:
 
     examples: ClassVar = (
         "landscape plane --through a.safetensors b.safetensors c.safetensors --axes uv",
-        "landscape plane --trajectory runs/finetune/seed-0 --nx 15 --ny 15 --workers 8",
+        "landscape plane --trajectory runs/finetune/seed-0 --nx 15 --ny 15 --out runs/plane",
     )
     often: ClassVar = ("through", "trajectory", "axes", "nx", "ny", *OFTEN)
     verdict: ClassVar = True

@@ -22,8 +22,8 @@ class Project:
     """Draw many fine-tuning runs in two dimensions, with every checkpoint coloured by its return."""
 
     examples: ClassVar = (
-        "landscape project runs/smac/seed-* runs/cal_ql/seed-*",
-        "landscape project runs/*/seed-0 --by pca --every 2",
+        "landscape project runs/finetune/seed-*",
+        "landscape project runs/transfer/finetune/*/seed-0 --by pca --every 2",
     )
     often: ClassVar = ("folders", "by", "every", "episodes", "task", "seed", "workers", "out")
     folders: Positional[tuple[Path, ...]] = ()

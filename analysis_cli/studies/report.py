@@ -29,8 +29,8 @@ class Report:
     """
 
     examples: ClassVar = (
-        "landscape report runs/smac-finetune runs/cal_ql-finetune --episodes 50",
-        "landscape report results/seed-*/interpolate --out report",
+        "landscape report runs/finetune --episodes 50 --out runs/report",
+        "landscape report runs/transfer --adaptive --workers 8",
     )
     often: ClassVar = ("points", "adaptive", *OFTEN)
     verdict: ClassVar = True

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -42,6 +43,20 @@ def test_every_command_has_a_sentence_and_two_examples(program, verb, place):
             assert example.startswith(f"{program} {verb} {word}".strip())
         names = {f for f in one.often if f not in known_names(one)}
         assert not names, f"{one.__name__}.often names no option: {names}"
+
+
+def test_an_example_begins_from_what_another_one_leaves():
+    """Given in order, with the options that they have: no example names a run that none of them made."""
+    examples = [
+        example
+        for _, _, place in COMMANDS
+        for one in (resolve_name(place), *subcommands(resolve_name(place)).values())
+        for example in one.examples
+    ]
+    made = {name for example in examples for name in re.findall(r"--out (runs/[\w-]+)", example)}
+    named = {name for example in examples for name in re.findall(r"runs/[^\s/]+", example)}
+    assert named <= made
+    assert {"runs/smac", "runs/finetune", "runs/transfer", "runs/interpolate", "runs/plane"} <= made
 
 
 def known_names(kind) -> set[str]:
