@@ -97,17 +97,11 @@ def compare_said(
     return compared
 
 
-def lines_of(
-    said: Sequence[Said],
-    env: str | None = None,
-    action_units: str | None = None,
-    normaliser: str | None = None,
-    **_: Any,
-) -> list[Lines]:
+def lines_of(said: Sequence[Said], env: str | None = None, **playing: Any) -> list[Lines]:
     """What the methods turn out to be; the policies of those that are not runs are read."""
     if len(said) < 2:
         raise UserError("a comparison is of two methods or more; `landscape report` takes one")
-    how = {"task": env, "action_units": action_units, "normaliser": normaliser}
+    how = {"task": env, "action_units": None, "normaliser": None} | playing
     return [find_lines(defaulted(one, how)) for one in said]
 
 

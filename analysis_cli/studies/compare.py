@@ -85,7 +85,8 @@ class Compare:
     def planned(self) -> Planned:
         check_no_report(self.evaluation.out)
         asked = self.evaluation
-        found = lines_of(said_methods(self.methods), asked.task, asked.action_units, asked.normaliser)
+        how = {"action_units": asked.action_units, "normaliser": asked.normaliser}
+        found = lines_of(said_methods(self.methods), asked.task, **how)
         runs = [line.start for method in found for line in look_up(method.directories).lines]
         starts: list[Source] = [*(line.start for method in found for line in method.policies), *runs]
         stages = self.adaptive_evaluation.plan()

@@ -103,6 +103,8 @@ def read_toml(path: Path) -> list[Said]:
     """Methods from a file: a table for each, and above them what holds for all; paths are from its folder."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable TOML file ({error})") from None
     common = {name: value for name, value in values.items() if not isinstance(value, dict)}

@@ -71,6 +71,8 @@ def playable(
     """
     if path.suffix == ".safetensors" and (not path.is_file() or is_ours(path)):
         return of_checkpoint(load_checkpoint(path), task)
+    if path.is_dir():
+        raise UserError(f"{path}: is a directory; name the policy's file in it")
     stated = read_stated(path, normaliser)
     chosen = task or stated.task
     if chosen is None:

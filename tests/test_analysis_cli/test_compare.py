@@ -174,3 +174,8 @@ def test_a_comparison_needs_two_methods(theirs, tmp_path):
     with pytest.raises(UserError, match="not a readable TOML file"):
         read_toml(tmp_path / "none.toml")
     assert read_mapping({"m": ["a", "b"]}) == [Said("m", runs=("a", "b"))]
+
+
+def test_a_table_that_is_not_there_is_told_as_that(tmp_path, capsys):
+    assert run(landscape, "compare", tmp_path / "missing.toml") == 2
+    assert f"{tmp_path}/missing.toml: no such file" in capsys.readouterr().err

@@ -90,3 +90,8 @@ def test_wrong_input_is_told_in_one_line(data, capsys, line, named):
 def test_a_missing_checkpoint_is_told_in_one_line(tmp_path, capsys):
     assert run(smac, "render", tmp_path / "none.safetensors") == 2
     assert "no such checkpoint" in capsys.readouterr().err
+
+
+def test_a_directory_is_no_policy(tmp_path, capsys):
+    assert run(smac, "render", tmp_path) == 2
+    assert f"{tmp_path}: is a directory; name the policy's file in it" in capsys.readouterr().err
