@@ -79,9 +79,9 @@ def inches(text: str) -> float:
 
 
 def asked_for(style: StyleName, width: str | None, formats: tuple[Format, ...]) -> Output:
-    """What the options --style, --width and --formats say; UserError where they say nothing."""
+    """What a command's options of pictures say; UserError where they say nothing."""
     if not formats:
-        raise UserError("--formats: name at least one of png, pdf, svg")
+        raise UserError("no format is named (--formats): name at least one of png, pdf, svg")
     return Output(style, None if width is None else inches(width), formats)
 
 
