@@ -16,8 +16,9 @@ from analysis_cli.console import as_typed, command_line, console, duration, wrot
 from analysis_cli.dry import Planned, together
 from analysis_cli.ended import has_ended
 from analysis_cli.rehearsal import rehearsal
+from analysis_cli.reproduce.benchmarks import POLICIES
 from analysis_cli.reproduce.plan import STEPS, Step
-from analysis_cli.reproduce.presets import POLICIES, PRESETS, Preset
+from analysis_cli.reproduce.presets import PRESETS, Preset
 from figures.output import Format, StyleName, asked_for, written_as
 from figures.paper import FIGURES, PaperFigure
 from landscape.backends import Backend, connect
@@ -40,13 +41,15 @@ class Reproduce:
         "landscape reproduce all --preset mini --dry-run",
         "landscape reproduce transfer --preset smoke --style paper --width 3.25in --formats pdf",
     )
-    often: ClassVar = ("preset", "workers", "out")
+    often: ClassVar = ("preset", "tasks", "workers", "out")
     name: Annotated[str, tyro.conf.Positional]
     """Of the figure: transfer, connectivity, fig1, tsne, fig2, ablation, retain, switch, or all. `protocol`
     runs nothing: it tabulates what every method of the preset is given."""
     preset: Literal["smoke", "mini", "cpu", "gpu"] = "cpu"
     """How large: `smoke` shows in minutes that all of it runs and means nothing else, `mini` shows one maze
     in some twenty minutes of two cores, `cpu` takes hours on a few cores, `gpu` is for a machine with one."""
+    tasks: tuple[str, ...] = ()
+    """Those of the preset to run and to draw, such as pen-binary; default: all."""
     workers: int = os.cpu_count() or 1
     """Processes at a time."""
     backend: Backend | None = None
@@ -78,6 +81,9 @@ class Reproduce:
         for figure in self._figures():
             console.print(f"[bold]{figure.name}[/bold]: {figure.shows}")
             steps = STEPS[figure.name](preset)
+            if not steps:
+                console.print(f"{figure.name}: shows none of these tasks")
+                continue
             for k, step in enumerate(steps, 1):
                 if not has_ended(root / step.done):
                     self._carry_out(step, root, f"{figure.name} {k}/{len(steps)}")
@@ -136,11 +142,14 @@ class Reproduce:
 
     def _preset(self) -> Preset:
         """The preset, without tasks for whose data there is no policy."""
-        whole = PRESETS[self.preset]
+        whole = PRESETS[self.preset].of_tasks(self.tasks)
         preset = whole.available(policies=self.policies is not None)
-        for benchmark in whole.benchmarks:
-            if benchmark not in preset.benchmarks:
-                console.print(f"{benchmark.label} is left out: name the folder of policies with --policies")
+        left_out = [b.label for b in whole.benchmarks if b not in preset.benchmarks]
+        if left_out:
+            told = f"{', '.join(left_out)}: left out, name the folder of policies with --policies"
+            if not preset.benchmarks:
+                raise UserError(told)
+            console.print(told, markup=False)
         return preset
 
     def _figures(self) -> list[PaperFigure]:
@@ -149,7 +158,8 @@ class Reproduce:
     def _tabulate(self) -> None:
         from analysis_cli.reproduce.protocol import protocol_page  # which imports the commands of the plan
 
-        page = f"`{command_line('landscape')}`\n\n{protocol_page(PRESETS[self.preset])}"
+        preset = PRESETS[self.preset].of_tasks(self.tasks)
+        page = f"`{command_line('landscape')}`\n\n{protocol_page(preset)}"
         folder = new_directory(self.out or Path("runs") / f"protocol-{self.preset}")
         wrote(write_text(folder / "protocol.md", page))
 

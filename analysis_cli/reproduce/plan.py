@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis_cli.reproduce.presets import Benchmark, Preset
+from analysis_cli.reproduce.benchmarks import Benchmark
+from analysis_cli.reproduce.presets import Preset
 from figures.paper import ablation, fig1, fig2, retain, switch, tsne
 from smac.agents import OFFLINE
 

@@ -14,12 +14,14 @@ from support import run
 
 from analysis_cli import landscape, smac
 from analysis_cli.ended import has_ended
-from analysis_cli.reproduce.plan import STEPS
-from analysis_cli.reproduce.presets import PARTS, POLICIES, PRESETS, Preset
+from analysis_cli.reproduce.benchmarks import PARTS, POLICIES
+from analysis_cli.reproduce.plan import STEPS, Step
+from analysis_cli.reproduce.presets import PRESETS, Preset
 from analysis_cli.reproduce.protocol import protocol_page
 from figures.paper import FIGURES, PaperFigure
 from figures.style import save
 from smac.agents import OFFLINE
+from smac.errors import UserError
 
 
 def test_every_figure_has_its_plan() -> None:
@@ -86,7 +88,7 @@ def test_every_offline_method_takes_the_same_number_of_gradient_steps(preset: Pr
 
 
 def test_the_protocol_of_a_preset_tells_what_its_commands_give() -> None:
-    page = protocol_page(PRESETS["cpu"])
+    page = protocol_page(PRESETS["cpu"].of_tasks(["pen-binary"]))
     pen = page[page.index("## pen-binary, offline") :]
     offline, online = pen.split("## pen-binary, online")
     assert "| reward | as it is | x 10 +5 | x 10 +5 | as it is |" in offline
@@ -97,9 +99,9 @@ def test_the_protocol_of_a_preset_tells_what_its_commands_give() -> None:
 
 def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> None:
     cpu = PRESETS["cpu"]
-    assert {b.label for b in cpu.benchmarks} - {b.label for b in cpu.available(False).benchmarks} == {
-        "pen-binary"
-    }
+    assert [b.label for b in cpu.available(False).benchmarks] == [
+        "pointmaze-umaze", "pointmaze-medium", "kitchen-partial"
+    ]  # fmt: skip
     assert cpu.available(True) == cpu
     collects = [
         step.words
@@ -107,6 +109,21 @@ def test_tasks_whose_data_need_a_published_policy_are_left_out_without_it() -> N
         if step.words[1:3] == ("data", "collect") and any(POLICIES in word for word in step.words)
     ]
     assert len(collects) == 1  # pen is figure 2's second environment
+
+
+def test_the_papers_six_tasks_are_there_and_can_be_asked_for() -> None:
+    six = ["pen-binary", "kitchen-partial", "hopper", "door-binary", "walker2d", "relocate-binary"]
+    for name in ("cpu", "gpu"):
+        assert [b.label for b in PRESETS[name].of_tasks(six).benchmarks] == six
+    with pytest.raises(UserError, match="--tasks pen: is not in the preset cpu, which has pointmaze-umaze"):
+        PRESETS["cpu"].of_tasks(["pen"])
+
+
+def test_tasks_without_their_policies_are_refused_before_anything_is_written(tmp_path, capsys) -> None:
+    out = tmp_path / "out"
+    assert run(landscape, "reproduce transfer --tasks hopper --out", out) == 2
+    assert "hopper: left out, name the folder of policies with --policies" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_connectivity_looks_at_the_seeds_that_were_trained() -> None:
@@ -216,7 +233,7 @@ def test_style_width_and_formats_hold_for_every_picture_of_a_figure(tmp_path, mo
         fig.add_subplot().set_title("title")
         return save(fig, root / "figures" / "fig1" / "picture")
 
-    monkeypatch.setitem(STEPS, "fig1", lambda preset: [])
+    monkeypatch.setitem(STEPS, "fig1", lambda preset: [Step(("smac", "tasks"), "reproduction.json")])
     monkeypatch.setitem(FIGURES, "fig1", PaperFigure("fig1", "a picture", draw))
     line = "reproduce fig1 --preset smoke --style paper --width 3in --formats svg --out"
     assert run(landscape, line, tmp_path / "all") == 0
