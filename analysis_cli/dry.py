@@ -36,8 +36,8 @@ class Planned:
     """In words."""
     amounts: Mapping[str, int]
     """Unit -> how many, such as episodes."""
-    seconds: float
-    """An estimate."""
+    seconds: float | None
+    """An estimate; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class DryRun:
         console.print(f"would run `{self.prog}`: {plan.what}", markup=False)
         for unit, count in plan.amounts.items():
             console.print(f"{unit}: {count}", markup=False)
-        console.print(f"time: about {duration(plan.seconds)}, estimated from a few steps or episodes")
+        if plan.seconds is not None:
+            console.print(f"time: about {duration(plan.seconds)}, estimated from a few steps or episodes")
         console.print("nothing was written")
 
 

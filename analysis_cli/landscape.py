@@ -19,6 +19,8 @@ PROGRAM = Program(
         "compare": "analysis_cli.studies.compare:Compare",
         "merge": "analysis_cli.studies.merge:Merge",
         "doctor": "analysis_cli.studies.doctor:Doctor",
+        "push": "analysis_cli.hub:PushResult",
+        "pull": "analysis_cli.hub:PullResult",
         "demo": "analysis_cli.demo:Demo",
         "reproduce": "analysis_cli.reproduce.command:Reproduce",
     },
