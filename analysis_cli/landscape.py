@@ -14,6 +14,7 @@ PROGRAM = Program(
         "align": "analysis_cli.studies.align:Align",
         "forecast": "analysis_cli.studies.forecast:Forecasting",
         "plot": "analysis_cli.studies.plot:Plot",
+        "render": "analysis_cli.studies.render:RenderLine",
         "export": "analysis_cli.studies.export:Export",
         "report": "analysis_cli.studies.report:Report",
         "compare": "analysis_cli.studies.compare:Compare",

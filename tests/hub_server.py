@@ -1,7 +1,7 @@
-"""A hub of one's own on this machine: the few endpoints of the Hugging Face hub that pushing and pulling need.
+"""A hub of one's own on this machine: the few endpoints of the Hugging Face hub that push and pull need.
 
-It keeps repositories in memory, checks tokens, and answers mistakes with the hub's own statuses and headers, so
-that the real client runs against it.
+It keeps repositories in memory, checks tokens, and answers mistakes with the hub's own statuses and headers,
+so that the real client runs against it.
 """
 
 from __future__ import annotations
