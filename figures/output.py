@@ -38,6 +38,8 @@ class Output:
     width: float | None = None
     """Of a column, in inches; pictures of many panels span two. None for each picture's own."""
     formats: tuple[Format, ...] = ("png", "pdf")
+    latex: bool = False
+    """Whether LaTeX sets the letters."""
 
     @property
     def rc(self) -> Any:

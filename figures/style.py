@@ -17,6 +17,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from figures.latex import set_by_latex
 from figures.output import current, fit
 from smac.files import write_atomically
 
@@ -232,6 +233,8 @@ def save(fig: Figure, stem: Path) -> list[Path]:
     output, paths = current(), []
     with paper():
         fit(fig, output.width)
+        if output.latex:
+            set_by_latex(fig)
         for kind in output.formats:
             path = stem.with_name(f"{stem.name}.{kind}")
             write_atomically(path, partial(fig.savefig, format=kind, metadata=METADATA[kind]))

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from analysis_cli.console import wrote
 from figures.draw import draw
+from figures.latex import check_latex
 from figures.output import Format, Output, StyleName, inches, written_as
 from smac.errors import UserError
 
@@ -32,12 +33,18 @@ class Plot:
     each picture's own."""
     formats: tuple[Format, ...] = ("png", "pdf")
     """What is written of every picture."""
+    latex: bool = False
+    """With --style paper: have LaTeX set the letters, in its own fonts; it must be installed."""
 
     def run(self) -> None:
         if not self.formats:
             raise UserError("--formats: name at least one of png, pdf, svg")
+        if self.latex:
+            if self.style != "paper":
+                raise UserError("--latex is for --style paper: give both")
+            check_latex()
         width = None if self.width is None else inches(self.width)
-        with written_as(Output(self.style, width, self.formats)):
+        with written_as(Output(self.style, width, self.formats, self.latex)):
             for directory in self.directories:
                 for path in draw(directory):
                     wrote(path)
