@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from figures.latex import set_by_latex
 from figures.output import current, fit
 from smac.files import write_atomically
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 INK = "#1a1a1a"
 GREY = "#6b6b6b"
 
@@ -293,10 +295,16 @@ def still(fig: Figure) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def unbroken(text: object) -> str:
+    """Text whose short brackets, percentages and equations are not broken over lines: `[62, 110]`, `95 %`."""
+    whole = re.sub(r"\[[^]]{,24}\]|\([^)]{,24}\)", lambda part: part[0].replace(" ", NO_BREAK), str(text))
+    return whole.replace(" %", f"{NO_BREAK}%").replace(" = ", f"{NO_BREAK}={NO_BREAK}")
+
+
 def render(template: str, **values: Any) -> str:
     """Fill a template of `figures/templates`, for `library.write_page`. Embedded figures are not escaped."""
     environment = Environment(
         loader=PackageLoader("figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "unbroken": unbroken}
     return environment.get_template(template).render(**values)

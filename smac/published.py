@@ -99,8 +99,8 @@ def _of_run(run: TrainingRun, repo: str, room: Path | None) -> Parcel:
         code("python", f"import smac\n\n{python}"),
         *([LEFT_OUT] if lighter else []),
         "## How it was made",
-        code("sh", config["command_line"]),
-        versions_text(config["versions"]),
+        code("sh", str(config.get("command_line", ""))),
+        versions_text(config.get("versions", {})),
     ]
     about = front_matter(title, task, [str(config["algorithm"])], seeds, means)
     return Parcel("model", files, about, "\n\n".join(page) + "\n")

@@ -16,7 +16,7 @@ from figures.files import read_as
 from landscape.results import PathResult
 from landscape.videos import Films, film_line
 
-NAMES = {"from": "from", "lowest": "lowest point", "to": "to"}
+NAMES = {"from": "from", "lowest": "lowest between", "to": "to"}
 
 
 @dataclass(frozen=True)

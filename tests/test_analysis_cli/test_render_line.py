@@ -45,7 +45,7 @@ def test_films_are_of_the_study_s_own_episode(copy, capsys):
         returns, seeds = archive["returns"], archive["episode_seeds"]
     assert run(landscape, "render --episode 1 --every 4", copy) == 0
     told = capsys.readouterr().out
-    assert "alpha 0.50 (lowest point)" in told
+    assert "alpha 0.50 (lowest between)" in told
     assert "in the study" not in told
     listed = json.loads((copy / "videos/videos.json").read_text())
     assert listed["seed"] == seeds[1]
