@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter, NullFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from smac.errors import UserError
 
@@ -23,6 +25,7 @@ ESCAPES = {
     "β": r"$\beta$", "δ": r"$\delta$", "Δ": r"$\Delta$", "κ": r"$\kappa$", "ρ": r"$\rho$", "θ": r"$\theta$",
     "‖": r"$\Vert$", "<": r"$<$", ">": r"$>$", "|": r"$|$", "\N{NO-BREAK SPACE}": "~",
 }  # fmt: skip
+USUAL_SPACING = 1.2  # of lines, in their height
 LATIN = 0x180  # letters below it, accents among them, are read as they are
 
 
@@ -40,7 +43,20 @@ def check_latex() -> None:
     """UserError where a program is missing that setting letters needs."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
-        raise UserError(f"--latex needs {' and '.join(missing)}, which this machine has not: {INSTALL}")
+        names = " and ".join(missing)
+        raise UserError(f"letters of LaTeX (--latex) need {names}, which this machine has not: {INSTALL}")
+
+
+@contextmanager
+def latex_errors() -> Iterator[None]:
+    """What goes wrong in LaTeX, or in reading its fonts, as a UserError."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"LaTeX could not set the letters ({reason}): {INSTALL}, or leave out --latex"
+        ) from None
 
 
 def set_by_latex(fig: Figure) -> None:
@@ -48,22 +64,37 @@ def set_by_latex(fig: Figure) -> None:
 
     Ticks are fixed where they are: matplotlib would format them anew, as mathematics of its own.
     """
-    fig.draw_without_rendering()
-    for axes in fig.get_axes():
-        for axis in axes._axis_map.values():  # x and y, and z where there is one
-            _fix_ticks(axis)
+    fig.draw_without_rendering()  # which is when ticks get their words
+    ticks = [(axis, *_shown_ticks(axis)) for axes in fig.get_axes() for axis in axes._axis_map.values()]
+    for axis, places, words, offset in ticks:
+        if any(words):  # axes that share their ticks with others that show them have none
+            formatter = FixedFormatter(words)  # whose words are taken anew whenever it is drawn
+            formatter.set_offset_string(offset)
+            axis.set_major_locator(FixedLocator(places))
+            axis.set_major_formatter(formatter)
     for text in fig.findobj(Text):
-        if text.get_text():
-            text.set_text(drawable(text.get_text()))
+        text.set_text(_words(text))
         text.set_usetex(True)
 
 
-def _fix_ticks(axis: Axis) -> None:
-    if isinstance(axis.get_major_formatter(), NullFormatter):
-        return
-    words = [label.get_text() for label in axis.get_majorticklabels()]
-    offset = axis.get_offset_text().get_text()
-    axis.set_ticks(axis.get_majorticklocs(), labels=words)
-    formatter = axis.get_major_formatter()
-    if isinstance(formatter, FixedFormatter) and offset:
-        formatter.set_offset_string(offset)
+def _shown_ticks(axis: Axis) -> tuple[list[float], list[str], str]:
+    """Where the ticks in view are, what they say, and the offset beside them; the words as LaTeX sets them."""
+    low, high = sorted(axis.get_view_interval())
+    labels = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
+    shown = [(float(place), _words(label)) for place, label in labels if low <= place <= high]
+    return [place for place, _ in shown], [word for _, word in shown], axis.get_offset_text().get_text()
+
+
+def _words(text: Text) -> str:
+    """A text as LaTeX sets it; empty for an empty one."""
+    whole = text.get_text()
+    return "\n".join(_line(line, text) for line in whole.split("\n")) if whole else ""
+
+
+def _line(line: str, text: Text) -> str:
+    """One line as LaTeX sets it, bold and as high as matplotlib would make it, which has no say in TeX."""
+    spacing = text.get_linespacing() if hasattr(text, "get_linespacing") else "normal"
+    height = spacing / USUAL_SPACING if isinstance(spacing, float) else 1.0
+    strut = rf"\rule[-{0.3 * height:.3f}\baselineskip]{{0pt}}{{{height:.3f}\baselineskip}}"
+    bold = text.get_fontweight() in ("bold", 700)
+    return strut + (rf"\textbf{{{drawable(line)}}}" if bold else drawable(line))

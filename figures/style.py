@@ -5,7 +5,7 @@ import html
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from figures.latex import set_by_latex
+from figures.latex import latex_errors, set_by_latex
 from figures.output import current, fit
 from smac.files import write_atomically
 
@@ -233,7 +233,7 @@ def save(fig: Figure, stem: Path) -> list[Path]:
     `figures.output.written_as` gives other formats, and a width.
     """
     output, paths = current(), []
-    with paper():
+    with paper(), latex_errors() if output.latex else nullcontext():
         fit(fig, output.width)
         if output.latex:
             set_by_latex(fig)

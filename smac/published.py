@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ def push_to_hub(
 
     `with_state` also sends what the optimisers remember. Further arguments and errors: `smac.hub.push`.
     """
-    places = list(what) if isinstance(what, list | tuple) else [what]
+    places = [what] if isinstance(what, str | os.PathLike) else what
     with parcel([Path(place) for place in places], repo, with_state=with_state) as found:
         return push(found, repo, private=private, revision=revision, replace=replace, progress=progress)
 

@@ -92,7 +92,7 @@ def test_latex_that_is_not_there_is_refused_in_one_line(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run(program, f"plot {folder} --style paper --latex") == 2
     error = capsys.readouterr().err
-    assert "needs latex and dvipng" in error
+    assert "need latex and dvipng" in error
     assert "apt-get install" in error
     assert error.count("\n") == 1
     assert run(program, f"plot {folder} --latex") == 2
