@@ -78,7 +78,7 @@ def set_by_latex(fig: Figure) -> None:
 
 
 def _shown_ticks(axis: Axis) -> tuple[list[float], list[str], str]:
-    """Where the ticks in view are, what they say, and the offset beside them; the words as LaTeX sets them."""
+    """Where the ticks in view are, what they say, and the offset beside them; as LaTeX sets them."""
     low, high = sorted(axis.get_view_interval())
     labels = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
     shown = [(float(place), _words(label)) for place, label in labels if low <= place <= high]

@@ -44,7 +44,7 @@ def push_to_hub(
 
     `with_state` also sends what the optimisers remember. Further arguments and errors: `smac.hub.push`.
     """
-    places = [what] if isinstance(what, str | os.PathLike) else what
+    places: Sequence[Place] = [what] if isinstance(what, str | os.PathLike) else what
     with parcel([Path(place) for place in places], repo, with_state=with_state) as found:
         return push(found, repo, private=private, revision=revision, replace=replace, progress=progress)
 
