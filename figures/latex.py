@@ -25,7 +25,6 @@ ESCAPES = {
     "β": r"$\beta$", "δ": r"$\delta$", "Δ": r"$\Delta$", "κ": r"$\kappa$", "ρ": r"$\rho$", "θ": r"$\theta$",
     "‖": r"$\Vert$", "<": r"$<$", ">": r"$>$", "|": r"$|$", "\N{NO-BREAK SPACE}": "~",
 }  # fmt: skip
-USUAL_SPACING = 1.2  # of lines, in their height
 LATIN = 0x180  # letters below it, accents among them, are read as they are
 
 
@@ -67,6 +66,7 @@ def set_by_latex(fig: Figure) -> None:
     fig.draw_without_rendering()  # which is when ticks get their words
     ticks = [(axis, *_shown_ticks(axis)) for axes in fig.get_axes() for axis in axes._axis_map.values()]
     for axis, places, words, offset in ticks:
+        axis.labelpad = max(0.0, axis.labelpad)  # lines of TeX are too close for a label between them
         if any(words):  # axes that share their ticks with others that show them have none
             formatter = FixedFormatter(words)  # whose words are taken anew whenever it is drawn
             formatter.set_offset_string(offset)
@@ -86,15 +86,7 @@ def _shown_ticks(axis: Axis) -> tuple[list[float], list[str], str]:
 
 
 def _words(text: Text) -> str:
-    """A text as LaTeX sets it; empty for an empty one."""
-    whole = text.get_text()
-    return "\n".join(_line(line, text) for line in whole.split("\n")) if whole else ""
-
-
-def _line(line: str, text: Text) -> str:
-    """One line as LaTeX sets it, bold and as high as matplotlib would make it, which has no say in TeX."""
-    spacing = text.get_linespacing() if hasattr(text, "get_linespacing") else "normal"
-    height = spacing / USUAL_SPACING if isinstance(spacing, float) else 1.0
-    strut = rf"\rule[-{0.3 * height:.3f}\baselineskip]{{0pt}}{{{height:.3f}\baselineskip}}"
+    """A text as LaTeX sets it, bold where matplotlib would, which has no say in TeX."""
     bold = text.get_fontweight() in ("bold", 700)
-    return strut + (rf"\textbf{{{drawable(line)}}}" if bold else drawable(line))
+    rows = [drawable(row) for row in text.get_text().split("\n")]
+    return "\n".join(rf"\textbf{{{row}}}" if bold and row else row for row in rows)
