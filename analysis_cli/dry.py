@@ -7,6 +7,7 @@ larger.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,7 +43,7 @@ class Planned:
     amounts: Mapping[str, int]
     """Unit -> how many, such as episodes."""
     seconds: float
-    """An estimate."""
+    """An estimate; nan where there is none."""
     basis: str = MEASURED
     """What the estimate was made from."""
     parts: tuple[str, ...] = ()
@@ -76,7 +77,9 @@ class DryRun:
             console.print(f"{unit}: {count}", markup=False)
         for part in plan.parts:
             console.print(f"  {part}", markup=False)
-        console.print(f"time: about {duration(plan.seconds)}, estimated from {plan.basis}", markup=False)
+        if not math.isnan(plan.seconds):
+            told = f"time: about {duration(plan.seconds)}, estimated from {plan.basis}"
+            console.print(told, markup=False)
         console.print("nothing was written")
 
 

@@ -68,7 +68,7 @@ class Render:
             frames, seconds = filmed.frames, self.every * seconds_per_step(filmed)
         finally:
             filmed.close()
-        console.print(f"episode {self.episode}: {_outcome(task, played)}, {len(frames)} pictures")
+        console.print(f"episode {self.episode}: {outcome(task, played)}, {len(frames)} pictures")
         wrote(write_gif(out, frames, seconds))
 
 
@@ -163,7 +163,7 @@ def _gif(out: Path | None, task: str, algorithm: str, episode: int) -> Path:
     return path
 
 
-def _outcome(task: Task, played: Rollouts) -> str:
+def outcome(task: Task, played: Rollouts) -> str:
     """Return, length and success of the one episode that was played."""
     words = [f"return {played.returns[0, 0]:.1f}", f"length {played.lengths[0, 0]}"]
     if reports_success(task):

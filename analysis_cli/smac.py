@@ -16,6 +16,8 @@ PROGRAM = Program(
         "status": "analysis_cli.runs:Status",
         "evaluate": "analysis_cli.train:Evaluate",
         "render": "analysis_cli.render:Render",
+        "push": "analysis_cli.hub:Push",
+        "pull": "analysis_cli.hub:Pull",
     },
 )
 parse, main = PROGRAM.parse, PROGRAM.main

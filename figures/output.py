@@ -12,6 +12,7 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from figures.latex import check_latex
 from smac.errors import UserError
 
 StyleName = Literal["screen", "paper"]
@@ -38,6 +39,8 @@ class Output:
     width: float | None = None
     """Of a column, in inches; pictures of many panels span two. None for each picture's own."""
     formats: tuple[Format, ...] = ("png", "pdf")
+    latex: bool = False
+    """Whether LaTeX sets the letters."""
 
     @property
     def rc(self) -> Any:
@@ -78,11 +81,17 @@ def inches(text: str) -> float:
     return width
 
 
-def asked_for(style: StyleName, width: str | None, formats: tuple[Format, ...]) -> Output:
-    """What a command's options of pictures say; UserError where they say nothing."""
+def asked_for(
+    style: StyleName, width: str | None, formats: tuple[Format, ...], latex: bool = False
+) -> Output:
+    """What a command's options of pictures say; UserError where they say nothing, or LaTeX is missing."""
     if not formats:
         raise UserError("no format is named (--formats): name at least one of png, pdf, svg")
-    return Output(style, None if width is None else inches(width), formats)
+    if latex:
+        if style != "paper":
+            raise UserError("--latex is for --style paper: give both")
+        check_latex()
+    return Output(style, None if width is None else inches(width), formats, latex)
 
 
 def fit(fig: Figure, column: float | None) -> None:

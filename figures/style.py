@@ -3,8 +3,9 @@
 import base64
 import html
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from figures.latex import latex_errors, set_by_latex
 from figures.output import current, fit
 from smac.files import write_atomically
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 INK = "#1a1a1a"
 GREY = "#6b6b6b"
 
@@ -230,8 +233,10 @@ def save(fig: Figure, stem: Path) -> list[Path]:
     `figures.output.written_as` gives other formats, and a width.
     """
     output, paths = current(), []
-    with paper():
+    with paper(), latex_errors() if output.latex else nullcontext():
         fit(fig, output.width)
+        if output.latex:
+            set_by_latex(fig)
         for kind in output.formats:
             path = stem.with_name(f"{stem.name}.{kind}")
             write_atomically(path, partial(fig.savefig, format=kind, metadata=METADATA[kind]))
@@ -290,10 +295,16 @@ def still(fig: Figure) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def unbroken(text: object) -> str:
+    """Text whose short brackets, percentages and equations are not broken over lines: `[62, 110]`, `95 %`."""
+    whole = re.sub(r"\[[^]]{,24}\]|\([^)]{,24}\)", lambda part: part[0].replace(" ", NO_BREAK), str(text))
+    return whole.replace(" %", f"{NO_BREAK}%").replace(" = ", f"{NO_BREAK}={NO_BREAK}")
+
+
 def render(template: str, **values: Any) -> str:
     """Fill a template of `figures/templates`, for `library.write_page`. Embedded figures are not escaped."""
     environment = Environment(
         loader=PackageLoader("figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "unbroken": unbroken}
     return environment.get_template(template).render(**values)

@@ -19,6 +19,8 @@ _EXPORTS |= {
     "FieldOptions": "landscape.fields",
     "compare": "landscape.comparing",
     "log_to": "landscape.logged",
+    "push_to_hub": "landscape.published",
+    "pull_from_hub": "landscape.published",
     "register": "smac.policies.readers",
 }
 __all__ = [
@@ -38,6 +40,8 @@ __all__ = [
     "log_to",
     "plane",
     "project",
+    "pull_from_hub",
+    "push_to_hub",
     "register",
     "report",
     "trajectory",
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from landscape.comparing import compare
     from landscape.fields import FieldOptions
     from landscape.logged import log_to
+    from landscape.published import pull_from_hub, push_to_hub
     from landscape.results import (
         LandscapeResult,
         PathResult,

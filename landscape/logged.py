@@ -11,13 +11,16 @@ from smac.training.run import run_config
 from smac.training.sinks import SinkName, check_sinks, open_sinks
 
 
-def log_to(result: LandscapeResult, run: Place, loggers: Sequence[SinkName]) -> None:
+def log_to(
+    result: LandscapeResult, run: Place, loggers: Sequence[SinkName], *, name: str | None = None
+) -> None:
     """Add a landscape to what a run logged: its figure, and every number of `result.numbers()`.
 
     Args:
-        result: of any kind; it is logged as `landscape/KIND`.
+        result: of any kind.
         run: directory of a training run, whose id in `config.json` is used.
         loggers: `tensorboard`, `wandb`.
+        name: what it is logged as, for several of a kind; default: `landscape/KIND`.
 
     Raises:
         UserError: a logger is not installed, or the directory is not that of a training run.
@@ -33,5 +36,5 @@ def log_to(result: LandscapeResult, run: Place, loggers: Sequence[SinkName]) -> 
     }
     figure = result.plot()
     for sink in open_sinks(loggers, directory):
-        sink.picture(f"landscape/{result.kind}", figure, numbers)
+        sink.picture(name or f"landscape/{result.kind}", figure, numbers)
         sink.close()

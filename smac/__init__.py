@@ -18,6 +18,8 @@ _EXPORTS = {
     "resume": "smac.api",
     "evaluate": "smac.api",
     "load": "smac.api",
+    "push_to_hub": "smac.published",
+    "pull_from_hub": "smac.published",
     "TrainingRun": "smac.api",
     "UserError": "smac.errors",
     "register": "smac.agents.registry",
@@ -33,6 +35,8 @@ __all__ = [
     "finetune",
     "load",
     "pretrain",
+    "pull_from_hub",
+    "push_to_hub",
     "register",
     "register_env_module",
     "register_task",
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from smac.agents.registry import register
     from smac.api import TrainingRun, evaluate, finetune, load, pretrain, resume, train
     from smac.errors import UserError
+    from smac.published import pull_from_hub, push_to_hub
     from smac.tasks import Task, register_env_module, register_task
 
 

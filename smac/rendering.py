@@ -260,6 +260,7 @@ def film(task: Task, *, size: int, every: int) -> Filmed:
         backend()
     else:
         env.close()
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         env = make_env(replace(task, env_kwargs={**task.env_kwargs, "render_mode": "rgb_array"}))
     return Filmed(env, size, every)
 

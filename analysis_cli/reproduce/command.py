@@ -69,13 +69,16 @@ class Reproduce:
     each picture's own."""
     formats: tuple[Format, ...] = ("png", "pdf")
     """What is written of every picture."""
+    latex: bool = False
+    """With --style paper: have LaTeX set the letters, in its own fonts; it must be installed."""
 
     def run(self) -> None:
         self._check()
         if self.name == PROTOCOL:
             self._tabulate()
             return
-        output, preset, root = asked_for(self.style, self.width, self.formats), self._preset(), self._root()
+        output = asked_for(self.style, self.width, self.formats, self.latex)
+        preset, root = self._preset(), self._root()
         if not self._begun(root):
             write_json(new_directory(root) / PLAN, {"preset": self.preset})
         for figure in self._figures():
@@ -105,7 +108,7 @@ class Reproduce:
         self._check()
         if self.name == PROTOCOL:
             return Planned(f"nothing; the protocol of the preset {self.preset} would be written", {}, 0.0)
-        asked_for(self.style, self.width, self.formats)
+        asked_for(self.style, self.width, self.formats, self.latex)
         preset, root = self._preset(), self._root()
         self._begun(root)
         seen: set[str] = set()  # figures share commands

@@ -31,9 +31,11 @@ class Plot:
     each picture's own."""
     formats: tuple[Format, ...] = ("png", "pdf")
     """What is written of every picture."""
+    latex: bool = False
+    """With --style paper: have LaTeX set the letters, in its own fonts; it must be installed."""
 
     def run(self) -> None:
-        with written_as(asked_for(self.style, self.width, self.formats)):
+        with written_as(asked_for(self.style, self.width, self.formats, self.latex)):
             for directory in self.directories:
                 for path in draw(directory):
                     wrote(path)

@@ -5,7 +5,9 @@ from the files alone. `alpha = 0` is *from* and `alpha = 1` is *to*, always. A t
 steps on the axis, a curve or an aligned line has the straight line as it was behind it in grey.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from figures.library import write_page
 from figures.line.data import (
@@ -22,6 +24,8 @@ from figures.line.data import (
 from figures.line.interactive import line_figure
 from figures.line.still import line_still
 from figures.style import embed, render, save, still
+from landscape.videos import FOLDER, LIST
+from smac.files import read_json
 
 __all__ = ["Line", "draw_line", "line_data", "line_figure", "line_still", "notes"]
 
@@ -42,8 +46,15 @@ def draw_line(line: Line, directory: Path) -> list[Path]:
         ends={name: {"label": end_label(end), **end} for name, end in ends.items()},
         plot=embed(line_figure(line), "line"),
         still=still(fig),
+        films=films(directory),
     )
     return [*save(fig, directory / "plot"), write_page(directory / "plot.html", page)]
+
+
+def films(directory: Path) -> Mapping[str, Any] | None:
+    """What `landscape.videos` wrote about episodes drawn at both ends and at the lowest point, if it did."""
+    listed = directory / FOLDER / LIST
+    return read_json(listed) if listed.exists() else None
 
 
 def notes(line: Line) -> list[str]:

@@ -4,19 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from figures.latex import tex
 from figures.report.data import Report, monotone_of, pair_falls
 from figures.style import interval_text, monotone_words, number
 from landscape.study.pairs import falls_in
 from smac.tables import markdown_table
 
 Rows = list[list[str]]
-
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
-    "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "→": r"$\to$", "−": "$-$",
-    "∞": r"$\infty$",
-    "–": "--", "≤": r"$\leq$",
-}  # fmt: skip
 
 
 def depth_unit(report: Mapping[str, Any]) -> str:
@@ -227,8 +221,3 @@ def latex(report: Report) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def tex(text: str) -> str:
-    """Text with everything that LaTeX would read as a command made harmless."""
-    return "".join(LATEX.get(character, character) for character in text)

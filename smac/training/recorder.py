@@ -94,6 +94,7 @@ class Recorder:
             log.warning(notice)
         self.means = RunningMeans()
         self.sinks = open_sinks(schedule.log_to, run.directory)
+        run.at_exit.callback(self._close_sinks)
         self.parts = {"agent": agent, "means": self.means, **parts}
         self.evaluator = Evaluator(
             task, len(agent.seeds), schedule.eval_episodes, schedule.eval_seed, agent.device
@@ -157,8 +158,11 @@ class Recorder:
             write_json(self.run.directory / "summary.json", summary)
         self.run.forget_state()
         self.evaluator.close()
-        for sink in self.sinks:
-            sink.close()
+        self._close_sinks()
+
+    def _close_sinks(self) -> None:
+        while self.sinks:
+            self.sinks.pop().close()
 
     def save(self, kind: CheckpointKind, step: int, name: str) -> None:
         """One checkpoint per seed, with the seed's latest metrics and the descriptions it descends from.

@@ -11,6 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -50,7 +51,10 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        release(self.directory)
+        try:
+            self.at_exit.close()
+        finally:
+            release(self.directory)
 
     def _begin(self, directory: Path) -> None:
         self.directory = directory
@@ -60,6 +64,7 @@ class Run:
         self.evaluations: Evaluations | None = None
         self.saved: dict[str, Any] | None = None
         self.watch: Watch | None = None
+        self.at_exit = ExitStack()  # what is closed when its `with` is left, however
         self._shown = 0.0
 
     @classmethod

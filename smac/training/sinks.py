@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from smac.errors import UserError
 from smac.files import read_json, write_json
+from smac.training.run import METRICS, read_metrics
 
 RUN_ID = "run_id"  # of config.json
 SinkName = Literal["tensorboard", "wandb"]
@@ -45,10 +46,12 @@ class TensorBoard:
             self.writers[place].add_scalar(name, value, step)
 
     def picture(self, name: str, figure: Any, numbers: Mapping[str, float]) -> None:
-        writer = self.writers.setdefault(name, self.writer(str(self.directory / name)))
-        writer.add_figure(name, figure, close=False)
+        if name not in self.writers:
+            self.writers[name] = self.writer(str(self.directory / name), purge_step=0)  # of a former time
+        writer = self.writers[name]
+        writer.add_figure(name, figure, global_step=0, close=False)
         for of, value in numbers.items():
-            writer.add_scalar(f"{name}/{of}", value)
+            writer.add_scalar(f"{name}/{of}", value, global_step=0)
 
     def close(self) -> None:
         for writer in self.writers.values():
@@ -64,19 +67,27 @@ class WandB:
         except ImportError:
             raise UserError("--log-to wandb needs it: pip install wandb") from None
         self.wandb = wandb
+        self.directory = directory
         self.run = wandb.init(
             dir=str(directory), name="/".join(directory.resolve().parts[-3:]), config=dict(config),
-            id=config[RUN_ID], resume="allow",
+            id=config[RUN_ID], resume="allow", reinit="create_new",
         )  # fmt: skip
 
     def write(self, phase: str, step: int, seed: int, values: Mapping[str, float]) -> None:
+        """The step is W&B's own, so that it ignores what a run that was resumed repeats."""
         named = {f"seed-{seed}/{phase}/{name}": value for name, value in values.items()}
-        self.run.log(named | {"step": step})
+        self.run.log(named | {"step": step}, step=step)
 
     def picture(self, name: str, figure: Any, numbers: Mapping[str, float]) -> None:
-        self.run.log(
-            {name: self.wandb.Image(figure)} | {f"{name}/{of}": value for of, value in numbers.items()}
+        """After the last step: W&B drops what comes at earlier ones."""
+        file = self.directory / METRICS
+        last = (
+            max((int(row["step"]) for row in read_metrics(self.directory)), default=-1)
+            if file.exists()
+            else -1
         )
+        named = {f"{name}/{of}": value for of, value in numbers.items()}
+        self.run.log({name: self.wandb.Image(figure)} | named, step=max(self.run.step, last + 1))
 
     def close(self) -> None:
         self.run.finish()

@@ -1,5 +1,6 @@
 """Pictures in the width, letters and formats of a paper."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from support import run
 
 from analysis_cli import landscape as program
+from figures.latex import NEEDED, drawable, tex
 from figures.output import Output, fit, inches, written_as
 from figures.report.data import whiskers
 from figures.style import below, save
@@ -68,3 +70,43 @@ def test_whiskers_of_methods_stand_side_by_side() -> None:
 
 def test_labels_are_kept_under_the_top() -> None:
     assert below([5.0, 6.5, 1.0], top=6.0, gap=1.5) == [4.5, 6.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("95 % of 3_a", r"95 \% of 3\_a"),
+        ("a → b & $c", r"a $\to$ b \& \$c"),
+        ("−0.5 ± ∞", r"$-$0.5 $\pm$ $\infty$"),
+    ],
+)
+def test_latex_reads_no_command_in_a_label(text: str, written: str) -> None:
+    assert tex(text) == written
+    assert drawable("é中") == "é?"
+
+
+def test_latex_that_is_not_there_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = landscape(tmp_path / "land")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run(program, f"plot {folder} --style paper --latex") == 2
+    error = capsys.readouterr().err
+    assert "need latex and dvipng" in error
+    assert "apt-get install" in error
+    assert error.count("\n") == 1
+    assert run(program, f"plot {folder} --latex") == 2
+    assert "--style paper" in capsys.readouterr().err
+    assert not (folder / "plot.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not all(map(shutil.which, NEEDED)), reason="LaTeX is not installed")
+def test_latex_sets_the_letters_of_every_kind(tmp_path: Path) -> None:
+    """The fonts of the PDF are TeX's, and the picture keeps its size."""
+    folder = landscape(tmp_path / "land")
+    assert run(program, f"plot {folder} --style paper --latex --width 3.25in") == 0
+    assert Image.open(folder / "plot.png").width == 650
+    pdf = (folder / "plot.pdf").read_bytes()
+    assert b"SFRM" in pdf or b"CMR" in pdf
+    assert b"DejaVu" not in pdf

@@ -17,6 +17,7 @@ from landscape.results import PathResult, PlaneResult
 from smac.errors import UserError
 from smac.training import sinks
 
+RESULTS = Path(__file__).parents[2] / "results"
 ALPHAS = np.array([0.0, 0.5, 1.0])
 RETURNS = np.array([[1.0, 2.0], [0.1, np.nan], [3.0, np.nan]])
 STATUSES = np.array([[1, 1], [1, 3], [1, 0]])
@@ -64,8 +65,34 @@ def test_parquet_is_read_back(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     import pandas
 
-    table = pandas.read_parquet(path().to_parquet(tmp_path / "returns.parquet"))
-    assert table["return"].tolist()[:3] == [1.0, 2.0, 0.1]
+    written = path().to_parquet(tmp_path / "returns.parquet")
+    table = pandas.read_parquet(written)
+    expected = export.episodes(path())
+    assert list(table) == list(expected)
+    for name, column in expected.items():
+        np.testing.assert_array_equal(table[name].to_numpy(), column)
+    kinds = {name: str(kind) for name, kind in table.dtypes.items()}
+    assert (kinds["alpha"], kinds["episode"], kinds["success"]) == ("float64", "int64", "bool")
+    before = written.read_bytes()
+    with pytest.raises(UserError, match="exists already"):
+        path().to_parquet(written)
+    assert written.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["returns.parquet"]
+
+
+def test_parquet_and_csv_hold_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    import pandas
+
+    for name in ("landscape/umaze-smac", "landscape/pen-project", "paper/fig1/pen-binary-smac"):
+        found = landscape.load(RESULTS / name)
+        stem = tmp_path / Path(name).name
+        parquet = pandas.read_parquet(found.to_parquet(f"{stem}.parquet"))
+        text = pandas.read_csv(found.to_csv(f"{stem}.csv"), float_precision="round_trip")
+        if "success" in text:
+            text["success"] = text["success"].astype(bool)
+        assert len(text) > 100
+        pandas.testing.assert_frame_equal(parquet, text, check_dtype=False, check_exact=True)
 
 
 @pytest.mark.parametrize("name", ["returns.xlsx", "there.csv"])
@@ -100,7 +127,9 @@ class Logged(types.ModuleType):
         self.begun.append(options)
         return self
 
-    def log(self, row: dict) -> None:
+    step = 0
+
+    def log(self, row: dict, step: int) -> None:
         self.rows.append(row)
 
     def finish(self) -> None: ...
