@@ -48,7 +48,7 @@ CASES = {
     "data collect": f"{COLLECT} --episodes 30 --workers 2 --out made",
     "pretrain": f"{PRETRAIN} --out made",
     "finetune": f"{FINETUNE} --out made",
-    "transfer": f"smac transfer {DATA} --offline bc,td3_bc --online td3 --seeds 2 --workers 2 "
+    "transfer": f"smac transfer {DATA} --offline td3_bc,iql --online sac --seeds 2 --workers 2 "
     f"'--pretrain=--steps 30 {TINY}' '--finetune=--steps 60 {TINY}' --out made",
     "interpolate": f"landscape interpolate {ENDS} --margin 5 --points 7 --episodes 8 --workers 2 --out made",
     "interpolate --adaptive": f"landscape interpolate {ENDS} --margin 5 --points 5 --adaptive "

@@ -13,12 +13,13 @@ POLL = 0.5  # seconds between two looks
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
-def end_with(parent: int) -> None:
+def end_with(parent: int, *, of_thread: bool = True) -> None:
     """Let this process end once its parent has, however that ended; what it wrote is as after a kill.
 
-    Linux does it at once, before the same command can be given again; elsewhere it takes half a second.
+    Linux does it at once, before the same command can be given again, but also when the thread that started
+    this process ends; elsewhere, and without `of_thread`, it takes half a second.
     """
-    if sys.platform == "linux":
+    if of_thread and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def watch() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from smac.collect.recipes import Recipe
 from smac.data.transitions import Episode
 from smac.envs import make_env
 from smac.files import write_atomically
+from smac.parent import end_with
 from smac.provenance import versions
 from smac.tasks import Task
 
@@ -65,7 +68,10 @@ def _parts(jobs: Sequence[tuple], workers: int) -> Iterable[list[Episode]]:
     """The pieces' episodes in order, from this process or from `workers` others."""
     if workers == 1:
         return (_chunk(*job) for job in jobs)
-    parallel = joblib.Parallel(n_jobs=workers, backend="loky", return_as="generator")
+    parallel = joblib.Parallel(
+        n_jobs=workers, backend="loky", return_as="generator",
+        initializer=partial(end_with, os.getpid(), of_thread=False),
+    )  # fmt: skip
     return parallel(joblib.delayed(_chunk)(*job) for job in jobs)
 
 

@@ -32,7 +32,7 @@ def program(tmp_path, monkeypatch):
 
 
 def until(holds) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -86,3 +86,23 @@ def test_a_child_ends_with_its_parent(program, tmp_path):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     until(lambda: not alive(int(file.read_text())))
+
+
+@pytest.mark.slow
+def test_workers_that_collect_end_with_a_killed_command(tmp_path):
+    line = "data collect --task pointmaze-umaze --dataset many/mazes-v0 --episodes 2000 --workers 2 --out"
+    command = [sys.executable, "-m", "analysis_cli.smac", *line.split(), str(tmp_path)]
+    parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    until(lambda: list(tmp_path.rglob("*.npz")))  # the first piece has been played
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    until(lambda: not of_group(parent.pid))
+
+
+def of_group(group: int) -> bool:
+    """Whether a process of it is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
