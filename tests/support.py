@@ -1,7 +1,13 @@
 """Small real things that several tests build on."""
 
+import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 
 import torch
@@ -60,3 +66,40 @@ def run_words(program: ModuleType, words: Sequence[str]) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def forked(
+    program: ModuleType, words: Sequence[str], *, before: Callable[[], object] | None = None
+) -> BaseProcess:
+    """A command in a process of its own, to be killed, which begins with what this one has imported.
+
+    It leads a process group, so that what it starts can be killed with it. `before` is called in it first.
+    """
+
+    def work() -> None:
+        os.setpgid(0, 0)
+        if before is not None:
+            before()
+        sys.exit(run_words(program, words))
+
+    process = get_context("fork").Process(target=work)
+    process.start()
+    return process
+
+
+class Here:
+    """Runs the commands of `analysis_cli.processes.Children` in this process, one after the other: for tests
+    of what the commands do, as processes of their own take seconds each to start."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def run(
+        self, words: Sequence[str], directory: Path | None = None, watch: Callable[..., None] | None = None
+    ) -> None:
+        program, *rest = words
+        with self._lock:
+            assert run_words(import_module(f"analysis_cli.{program}"), rest) == 0, words
+
+    def stop(self) -> None:
+        """Nothing goes on in the background."""

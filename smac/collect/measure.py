@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from smac.collect.chunks import play
 from smac.collect.collecting import check_counts
@@ -204,6 +203,8 @@ def agrees(stated: Stated, episodes: Sequence[Episode]) -> bool | None:
 
     Successes by Fisher's exact test, returns by Welch's t test, which needs two episodes: None for one.
     """
+    from scipy import stats  # slow to load
+
     n = len(episodes)
     if stated.quantity == "success":
         ours, theirs = sum(bool(e.success.any()) for e in episodes), round(stated.mean * stated.episodes)

@@ -6,8 +6,6 @@ Only the upper simultaneous bound on the drawdown can say "monotone"; a test tha
 import math
 
 import numpy as np
-from scipy.optimize import isotonic_regression
-from scipy.stats import page_trend_test
 
 from smac.statistics.contrasts import Array
 
@@ -32,6 +30,8 @@ def monotone_p_value(R: Array, weights: Array, slack: float = SLACK) -> float:
     error 0.7 %) and their mean 3.0 %. The price in power is small: a dip of 4 standard errors on a rise of 10
     was found in 98 % of samples (plain: 99 %) at N = 10, one of 2 on a flat path in 41 % (plain: 50 %).
     """
+    from scipy.optimize import isotonic_regression  # slow to load
+
     points, episodes = R.shape
     if episodes < 2:
         return math.nan
@@ -56,6 +56,8 @@ def trend_p_value(R: Array) -> float:
     A small value says that returns rise overall, not that they never fall. R [points, episodes]; nan with
     one episode. Exact for small problems, else asymptotic; ties (sparse rewards) make it conservative.
     """
+    from scipy.stats import page_trend_test  # slow to load
+
     points, episodes = R.shape
     if episodes < 2:
         return math.nan

@@ -54,6 +54,7 @@ def mine(tmp_path) -> Path:
     return tmp_path / "mine"
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_runs_and_policies_of_two_seeds_are_one_report(mine, theirs, tmp_path, capsys):
     out = tmp_path / "out"
     line = f"compare --task {TASK} --points 3 --episodes 3"

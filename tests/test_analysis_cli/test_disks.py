@@ -56,6 +56,7 @@ def one_line(told: str) -> bool:
     return told.startswith("landscape: ") and told.count("\n") == 1
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_a_disk_that_is_full_of_episodes(ends, disk, tmp_path, capsys):
     assert interpolate(ends, tmp_path / "whole") == 0
     out = disk("size=12k") / "line"  # one page for each of three files: the lock, study.json, a shard
@@ -99,6 +100,7 @@ def test_a_half_written_line_does_not_spoil_the_next(disk):
     assert Store(store).size == 3
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_a_directory_that_is_read_only(ends, disk, tmp_path, capsys):
     out = disk("size=20m") / "line"
     assert interpolate(ends, out) == 0
@@ -154,6 +156,7 @@ def test_a_directory_of_another_user(ends):
         assert len(list(Path(folder).iterdir())) == 2
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_output_that_is_deleted_while_it_is_written(ends, tmp_path, monkeypatch, caplog):
     """The result has every episode all the same, and the store those that were played later."""
     out, played = tmp_path / "line", []
@@ -173,7 +176,7 @@ def test_output_that_is_deleted_while_it_is_written(ends, tmp_path, monkeypatch,
     with np.load(tmp_path / "whole" / "returns.npz") as whole, np.load(out / "returns.npz") as found:
         np.testing.assert_array_equal(whole["returns"], found["returns"])
     assert 0 < Store(out / "episodes").size < 60
-    assert (out / "plot.png").exists()
+    assert (out / "plot.html").exists()
 
 
 def test_a_clock_that_is_set_back_names_no_directory_twice(tmp_path, monkeypatch):

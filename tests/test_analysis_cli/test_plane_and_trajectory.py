@@ -48,6 +48,7 @@ def test_a_plane_on_given_axes_with_what_the_critic_says(seed_folder, tmp_path, 
     assert (tmp_path / "plane" / "pair.png").exists()
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_a_trajectory_of_a_run(seed_folder, tmp_path, capsys):
     line = "trajectory --episodes 2 --margin 1"
     assert run(landscape, line, "--run", seed_folder, "--out", tmp_path / "run") == 0
@@ -59,6 +60,7 @@ def test_a_trajectory_of_a_run(seed_folder, tmp_path, capsys):
     assert (tmp_path / "run" / "plot.html").exists()
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_a_plane_on_the_axes_u_and_v(seed_folder, tmp_path, capsys):
     names = ("offline", "online", "trajectory/step-00000010")
     three = [seed_folder / f"{name}.safetensors" for name in names]
@@ -89,6 +91,7 @@ def test_runs_in_two_dimensions(seed_folder, tmp_path, capsys):
     assert (tmp_path / "out" / "result.json").read_bytes() == before
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_a_killed_projection_goes_on_where_it_was(seed_folder, tmp_path):
     """Here killed after the last episode: the store has all of them, and the result is the same."""
     line = "project --by mds --episodes 2"

@@ -1,16 +1,15 @@
 """The plans of the paper's figures; that they run to the end is shown by the smoke preset."""
 
 import json
+import os
 import shlex
 import signal
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
-from support import run
+from support import forked, run
 
 from analysis_cli import landscape, smac
 from analysis_cli.ended import has_ended
@@ -22,6 +21,7 @@ from figures.paper import FIGURES, PaperFigure
 from figures.style import save
 from smac.agents import OFFLINE
 from smac.errors import UserError
+from smac.training.run import Run
 
 
 def test_every_figure_has_its_plan() -> None:
@@ -179,14 +179,8 @@ def test_retain_fine_tunes_every_pair_of_transfer_with_the_data_that_it_was_pret
     assert "--temperature-lr" in plan["retain/pen-binary/iql-sac/summary.json"]
 
 
-KILLED_AFTER_ITS_SUMMARY = """
-import os, signal, sys
-from smac.training.run import Run
-Run.forget_state = lambda self: os.kill(os.getpid(), signal.SIGKILL)
-sys.argv = ["smac", *sys.argv[1:]]
-from analysis_cli.smac import main
-main()
-"""
+def killed_after_its_summary() -> None:
+    Run.forget_state = lambda self: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
 
 
 def test_a_run_killed_after_its_summary_has_not_ended_until_it_is_resumed(tmp_path: Path) -> None:
@@ -196,9 +190,9 @@ def test_a_run_killed_after_its_summary_has_not_ended_until_it_is_resumed(tmp_pa
         "--steps 40 --eval-every 40 --log-every 20 --eval-episodes 1 --save-every 20 --warmup-steps 10 "
         f"--out {out}"
     )
-    command = [sys.executable, "-c", KILLED_AFTER_ITS_SUMMARY, *words.split()]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    killed = forked(smac, words.split(), before=killed_after_its_summary)
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     assert (out / "summary.json").exists()
     assert (out / "seed-0/online.safetensors").exists()
     assert not has_ended(out / "summary.json")

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from importlib.util import find_spec
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from support import run
+from support import Here, forked, run, run_words
 
 from analysis_cli import smac
 from analysis_cli.transfer import switch_columns
@@ -37,12 +38,7 @@ def words(data: Path, out: Path, *more: str, offline: str = "td3_bc") -> list[st
 
 
 def call(arguments: list[str]) -> int:
-    sys.argv = ["smac", *arguments]
-    try:
-        smac.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    return run_words(smac, arguments)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +71,8 @@ def test_a_matrix_is_its_cells_and_one_table(matrix, capsys):
     assert capsys.readouterr().out.count("ended") == 2
 
 
-def test_a_variant_is_a_method_of_its_own(data, tmp_path):
+def test_a_variant_is_a_method_of_its_own(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis_cli.processes.Children", Here)
     offline = "smac,smac.paper"
     only = ["--only", "smac=--diffusion-steps 4 --diffusion-hidden 8 8", "smac.paper=--kappa 0.5"]
     line = words(data, tmp_path / "m", *only, offline=offline)
@@ -183,13 +180,13 @@ def going(data, tmp_path):
     line = words(data, tmp_path / "m", "--workers", "1")
     line[line.index(f"--pretrain={TINY}")] = f"--pretrain={TINY} --steps 100000 --eval-every 100000"
     cell = tmp_path / "m" / "pretrain" / "td3_bc"
-    module = [sys.executable, "-m", "analysis_cli.smac", *line]
-    with subprocess.Popen(module, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            until(lambda: (cell / "metrics.csv").exists())
-            yield process, line, cell
-        finally:
-            process.kill()
+    process = forked(smac, line)
+    try:
+        until(lambda: (cell / "metrics.csv").exists())
+        yield process, line, cell
+    finally:
+        process.kill()
+        process.join()
 
 
 def until(holds) -> None:
@@ -221,13 +218,13 @@ def test_nothing_trains_on_when_a_matrix_is_stopped(going, sent):
     stopped(process, cell, sent)
 
 
-def stopped(process: subprocess.Popen[str], cell: Path, sent: int) -> None:
+def stopped(process: BaseProcess, cell: Path, sent: int) -> None:
     child = owner(cell)
-    process.send_signal(sent)
-    status = process.wait(10)
+    os.kill(process.pid, sent)
+    process.join(10)
     until(lambda: not alive(child))
     if sent != signal.SIGKILL:
-        assert status == 128 + sent
+        assert process.exitcode == 128 + sent
         assert not list(cell.parents[1].rglob(LOCK))
 
 

@@ -26,10 +26,10 @@ def ends(tmp_path_factory):
     return paths
 
 
-def play(ends, alphas, *, progress=None, **options):
+def play(ends, alphas, *, progress=None, task=TASK, **options):
     a, b = (load_policy(path) for path in ends)
     points = line(a.params, b.params, alphas)
-    return evaluate(a.spec, TASK, points, len(alphas), Evaluation(**options), progress=progress)
+    return evaluate(a.spec, task, points, len(alphas), Evaluation(**options), progress=progress)
 
 
 def test_the_ends_of_a_line_are_the_checkpoints_and_leave_them_unchanged(ends):
@@ -56,8 +56,8 @@ def test_end_points_are_evaluated_exactly(ends):
 
 def test_one_and_two_workers_give_the_same_matrix(ends):
     alphas, episodes = line_alphas(POINTS_PER_STACK + 2), EPISODES_PER_JOB + 1
-    one = play(ends, alphas, episodes=episodes, workers=1, stochastic=True)
-    two = play(ends, alphas, episodes=episodes, workers=2, stochastic=True)
+    options = {"episodes": episodes, "stochastic": True, "task": TASK.with_options("horizon=60")}
+    one, two = (play(ends, alphas, workers=count, **options) for count in (1, 2))
     for name in ("returns", "lengths", "successes"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 

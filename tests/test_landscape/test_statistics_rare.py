@@ -102,8 +102,8 @@ def test_what_a_failure_costs_may_be_said() -> None:
 
 
 def test_a_failure_at_one_point_is_not_connected_small() -> None:
-    assert connected(0.05, 50, 40, adaptive=False) == 0
-    assert connected(0.10, 100, 40, adaptive=False) <= 0.1
+    assert connected(0.05, 50, 20, adaptive=False) == 0
+    assert connected(0.10, 100, 20, adaptive=False) <= 0.1
 
 
 def connected(rate: float, episodes: int, repeats: int, *, adaptive: bool, base: float = 0.0) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import run, small_agent
+from support import forked, run, run_words, small_agent
 
 from analysis_cli import landscape
 from landscape.evaluate import Evaluation, evaluate
@@ -208,26 +208,26 @@ def test_stores_that_disagree_are_not_merged(tmp_path):
         merge([tmp_path / "0"], tmp_path / "1")
 
 
-def test_a_killed_study_goes_on_and_gives_the_same_file(ends, tmp_path):
+def test_a_killed_study_goes_on_and_gives_the_same_file(ends, tmp_path, monkeypatch):
     """kill -9 at some moment, the same command again: the files of an uninterrupted run, byte for byte."""
     words = [
-        sys.executable, "-m", "analysis_cli.landscape", "interpolate", "--from", str(ends[0]), "--to",
-        str(ends[1]), "--points", "5", "--episodes", "5", "--out", "line",
+        "interpolate", "--from", str(ends[0]), "--to", str(ends[1]), "--points", "5", "--episodes", "5",
+        "--out", "line",
     ]  # fmt: skip
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    subprocess.run(words, cwd=tmp_path / "whole", check=True, capture_output=True)
-    killed = subprocess.Popen(
-        words, cwd=tmp_path / "killed", start_new_session=True, stdout=subprocess.DEVNULL
-    )
+    monkeypatch.chdir(tmp_path / "whole")
+    assert run_words(landscape, words) == 0
+    monkeypatch.chdir(tmp_path / "killed")
+    killed = forked(landscape, words)
     store = tmp_path / "killed" / "line" / "episodes"
-    while killed.poll() is None and sum(map(os.path.getsize, store.glob("*.jsonl"))) < 200:
+    while killed.is_alive() and sum(map(os.path.getsize, store.glob("*.jsonl"))) < 200:
         time.sleep(0.02)
     os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    killed.join()
     assert 0 < Store(store).size < 25
     assert not (tmp_path / "killed" / "line" / "result.json").exists()
-    subprocess.run(words, cwd=tmp_path / "killed", check=True, capture_output=True)
+    assert run_words(landscape, words) == 0
     for name in ("result.json", "returns.npz"):
         files = [(tmp_path / run / "line" / name).read_bytes() for run in ("whole", "killed")]
         assert files[0] == files[1]

@@ -72,7 +72,7 @@ VARIANTS = {
 def test_seed_k_alone_equals_seed_k_in_a_stack(variant):
     name, options = VARIANTS[variant]
     together, alone = toy_agent(name, [3, 4, 5], **options), toy_agent(name, [4], **options)
-    for step in range(50):
+    for step in range(20):
         batch = random_batch([3, 4, 5], purpose=f"batch {step}")
         together.update(batch)
         alone.update(one(batch, 1))
@@ -247,7 +247,7 @@ def test_after_score_matching_argmax_q_lies_at_the_data_mode(form):
     tau = "scalar" if form == "normalised" else "temperature"
     config = SMACConfig(hidden=(64, 64), form=form, match_at="data", tau=tau, critic_lr=3e-3)
     agent, draws = SMAC(config, 1, 1, [0]), Streams([0], "toy")
-    for _ in range(600):
+    for _ in range(300):
         s, wide = 2 * draws.uniform(128, 1) - 1, 2 * draws.uniform(128, 1) - 1
         score = -(wide - s / 2) / 0.3**2
         batch = Batch(s, wide, s, s[..., 0], s[..., 0], scores=score)

@@ -33,6 +33,7 @@ def trained(dataset, tmp_path_factory) -> smac.TrainingRun:
     return smac.pretrain("pointmaze-umaze", "iql", dataset=str(dataset), seeds=2, out=out, **SMALL)
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_the_page_runs_as_it_stands(dataset, tmp_path, capsys):
     names = run_page(DOCS / "api.md", tmp_path, {"dataset": str(dataset), "folder": tmp_path})
     assert "did you mean steps?" in capsys.readouterr().out

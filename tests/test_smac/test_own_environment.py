@@ -123,16 +123,16 @@ def test_a_skewed_box_is_filled_from_end_to_end(package):
     env.close()
 
 
-def started(task):
-    env = make_env(task)
-    try:
-        return env.reset(seed=3)[0]
-    finally:
-        env.close()
-
-
 def test_a_worker_needs_no_registration(package):
     """A task carries what builds its environment, so it does not matter who registered it, or when."""
+
+    def started(task):  # in here, so that it travels by itself: a worker need not import this file
+        env = make_env(task)
+        try:
+            return env.reset(seed=3)[0]
+        finally:
+            env.close()
+
     joblib.Parallel(2)(joblib.delayed(abs)(x) for x in (1, 2))  # workers that began without it
     smac.register_env_module(package)
     task = get_task("Slide-v3")
@@ -187,6 +187,7 @@ def test_own_tasks_are_not_measured():
     assert notice_of(get_task("pointmaze-umaze@horizon=5")) is None
 
 
+@pytest.mark.usefixtures("pages_alone")
 def test_every_command_in_this_process(package, tmp_path, capsys, caplog):
     out = tmp_path / "run"
     line = f"train --task Slide-v0@env.fault=seeds --env-import {package} {SIZES} --trajectory-every 0 --out"

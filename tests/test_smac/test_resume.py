@@ -22,11 +22,11 @@ from smac.training.run import Run, finished
 from smac.training.state import restore, state_of
 from smac.trees import read_tree, write_tree
 
-TASK = get_task("pointmaze-umaze")
+TASK = get_task("pointmaze-umaze@horizon=120")
 OFFLINE = OfflineOptions(steps=24, log_every=4, eval_every=12, eval_episodes=1, save_every=6)
 ONLINE = FinetuneOptions(
-    steps=330, log_every=55, eval_every=165, eval_episodes=1, save_every=20, trajectory_every=110,
-    buffer_size=150, warmup_steps=20,
+    steps=150, log_every=25, eval_every=75, eval_episodes=1, save_every=10, trajectory_every=50,
+    buffer_size=70, warmup_steps=20,
 )  # fmt: skip
 SMALL = {"hidden": (8, 8), "batch_size": 8}
 EXTRA = {"smac": {"diffusion_hidden": (8,), "diffusion_steps": 14}, "cal_ql": {"cql_actions": 2}}
@@ -132,7 +132,7 @@ def test_kill_and_resume_at_ten_random_moments(whole, tmp_path, phase):
             if phase == "offline":
                 run_offline(run, "cal_ql", Fuse(rng.randrange(1, 4)), save_every=2)
             else:
-                run_online(run, whole / "cal_ql", Fuse(rng.randrange(12, 36)))
+                run_online(run, whole / "cal_ql", Fuse(rng.randrange(6, 18)))
             break
         except KilledError:
             killed += 1

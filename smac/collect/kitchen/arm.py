@@ -9,7 +9,6 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from scipy.optimize import lsq_linear
 
 from smac.errors import UserError
 
@@ -44,6 +43,8 @@ def bounded_least_squares(
     the m rows of `matrix` [m, n] leave open, and whose bounds are met by moving the other joints more rather
     than by cutting a finished solution. `lower` must be below `upper`.
     """
+    from scipy.optimize import lsq_linear  # slow to load
+
     stacked = np.vstack([matrix, weight * np.eye(len(preferred))])
     rhs = np.concatenate([wanted, weight * preferred])
     return lsq_linear(stacked, rhs, bounds=(lower, upper), method="bvls", max_iter=50).x
