@@ -26,7 +26,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from landscape.evaluate import POINTS_PER_STACK, Evaluation, Point
@@ -251,6 +250,8 @@ NOTHING = Measured({})
 
 def agreement(q: np.ndarray, returns: np.ndarray) -> dict[str, Any]:
     """Spearman's rank correlation over the points where both are finite; None where one does not vary."""
+    from scipy.stats import spearmanr  # slow to load
+
     both = np.isfinite(q) & np.isfinite(returns)
     x, y = q[both], returns[both]
     varies = len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0

@@ -20,7 +20,6 @@ import torch
 
 from landscape.store import Episode, append, episode_of, scene_key
 from smac.envs import make_env
-from smac.envs.stability import bytes_of
 from smac.errors import UserError
 from smac.policies import ActorSpec, flat, mean_actions, stack_actor
 from smac.rollout import Cell, LockStep, Mark, Policy, Rollouts, Unplayable
@@ -30,7 +29,6 @@ Point = Mapping[str, np.ndarray]
 
 POINTS_PER_STACK = 8
 EPISODES_PER_JOB = 4
-MEMORY = 2**30  # bytes that the simulators of a process may take, if one for each point takes less
 
 _local = threading.local()  # per process (and thread): environments are built once and reused
 
@@ -141,16 +139,10 @@ def _play(
 
 
 def _portions(places: Sequence[Place], lock_step: LockStep) -> Iterator[list[Place]]:
-    """The places column by column, as many columns together as there should be environments for.
-
-    These are limited by the memory that they take, and building them takes no longer than playing has.
-    """
+    """The places column by column, as many columns together as there should be environments for."""
     columns = sorted({place.column for place in places})
     while columns:
-        lock_step.build(1)
-        in_memory = MEMORY // max(1, bytes_of(lock_step.envs[0]))
-        paid = max(len(lock_step.envs), int(lock_step.played / lock_step.building))
-        together = max(1, min(in_memory, paid) // POINTS_PER_STACK)
+        together = lock_step.columns(POINTS_PER_STACK)
         now, columns = columns[:together], columns[together:]
         yield [place for place in places if place.column in now]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy.special import bdtrc, ndtr
 
 from landscape.statistics.adaptive import analyse_stages
 from landscape.statistics.comparison import Improvement, agreed, compare
@@ -90,7 +90,7 @@ class Row(Result):
     def beyond_chance(self) -> bool:
         """So many errors have a probability below that of three standard errors, were they as promised."""
         errors = round(self.error * self.repeats)
-        return bool(binom.sf(errors - 1, self.repeats, self.nominal) < norm.sf(3))
+        return bool(bdtrc(errors - 1, self.repeats, self.nominal) < ndtr(-3))
 
 
 def measure(question: Question, repeats: int, seed: int) -> tuple[Row, ...]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 
 from landscape.statistics.seeds import Strata, check_strata, expanded_tail
 from smac.errors import UserError
@@ -143,6 +142,8 @@ def improvement_p_value(cells: Sequence[tuple[Array, Array]], draws: int, rng: n
 
     The statistic is the distance of the mean probability of improvement from 1/2.
     """
+    from scipy.stats import rankdata  # slow to load
+
     observed, drawn = np.zeros(()), np.zeros(draws)
     for a, b in cells:
         n, m = len(a), len(b)
@@ -180,8 +181,10 @@ def _resampled(a: Array, b: Array, draws: int, rng: np.random.Generator) -> Arra
 
 def _newcombe(a: Array, b: Array, confidence: float) -> tuple[float, float]:
     """Score interval of P(a > b): all q with |p - q| <= z sd(q), sd under exponential distributions."""
+    from scipy.optimize import brentq  # slow to load
+
     p, n, m = probability_of_improvement(a, b), len(a), len(b)
-    z, inner = norm.ppf(0.5 + confidence / 2), (n + m) / 2 - 1
+    z, inner = ndtri(0.5 + confidence / 2), (n + m) / 2 - 1
 
     def sd(q: float) -> float:
         return math.sqrt(q * (1 - q) * (1 + inner * ((1 - q) / (2 - q) + q / (1 + q))) / (n * m))

@@ -23,8 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 from smac.errors import UserError
 from smac.statistics.classical import wilson
@@ -116,8 +115,8 @@ def expanded_tail(seeds: list[int], confidence: float) -> float:
     freedom, n = sum(seeds) - len(seeds), sum(seeds) / len(seeds)
     if freedom < FREEDOM or min(seeds) < 2:
         return 0.0
-    t = student.ppf(0.5 + confidence / 2, freedom)
-    return float(norm.cdf(-np.sqrt(n / (n - 1)) * t))
+    t = stdtrit(freedom, 0.5 + confidence / 2)
+    return float(ndtr(-np.sqrt(n / (n - 1)) * t))
 
 
 @dataclass(frozen=True)

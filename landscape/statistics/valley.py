@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from landscape.statistics.numbers import below
 from smac.statistics.bounds import Bounds, Interval, rounding, unseen
@@ -95,7 +95,7 @@ def _half_width(R: Array, error: float, estimate: float, confidence: float) -> f
         return math.inf
     if error <= rounding(R):  # agreeing episodes are not exact knowledge
         return unseen(R, points, confidence) if abs(estimate) > rounding(R) else 0.0
-    return float(student.ppf(0.5 + confidence / 2, episodes - 2)) * error
+    return float(stdtrit(episodes - 2, 0.5 + confidence / 2)) * error
 
 
 def width_and_area(means: Array, alphas: Array, V: Bounds, margin: float) -> tuple[Interval, Interval]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from smac.statistics.contrasts import Array, Family
 
@@ -74,7 +74,7 @@ class Bounds:
         gap = abs(float(family.peak(self.estimates)) - margin)
         if gap == 0 or not math.isfinite(self.half_width):
             return None
-        needed = self.units * ((self.half_width + norm.ppf(POWER) * self.error) / gap) ** 2
+        needed = self.units * ((self.half_width + ndtri(POWER) * self.error) / gap) ** 2
         return max(1, math.ceil(needed) - self.units)
 
 
