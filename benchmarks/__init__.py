@@ -1,1 +1,1 @@
-"""What things cost beside a named peer: `python -m benchmarks` runs every module here and writes its table."""
+"""What things cost beside a named peer: `python -m benchmarks` runs every module and writes its table."""

@@ -18,7 +18,16 @@ from benchmarks.timing import circumstances, cores
 from smac.errors import UserError
 
 Name = Literal[
-    "startup", "landscape", "stepping", "updates", "growth", "workers", "adaptive", "evaluation", "seeds", "muon"
+    "startup",
+    "landscape",
+    "stepping",
+    "updates",
+    "growth",
+    "workers",
+    "adaptive",
+    "evaluation",
+    "seeds",
+    "muon",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Episodes and time until a verdict: adaptive against as many episodes at every point, on trained policies."""
+"""Episodes and time until a verdict: adaptive against as many at every point, on trained policies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ class Outcome:
 def judged(start: Path, end: Path, seed: int, adaptive: Adaptive | None) -> Outcome:
     began = time.process_time()
     found = interpolate(
-        start, end, points=POINTS, margin=MARGIN, adaptive=adaptive, evaluation=Evaluation(episodes=MOST, seed=seed)
+        start,
+        end,
+        points=POINTS,
+        margin=MARGIN,
+        adaptive=adaptive,
+        evaluation=Evaluation(episodes=MOST, seed=seed),
     )
     played = int((found.rollouts.statuses > 0).sum())
     return Outcome(found.report.verdict, played, time.process_time() - began)
@@ -41,7 +46,10 @@ def run(options: Options) -> Table:
     with trained() as made:
         first, second = made.seed(0), made.seed(1)
         step = sorted((first.directory / "trajectory").iterdir())[-2]
-        pairs = {"two seeds": (first.online, second.online), "one run, earlier and later": (step, first.online)}
+        pairs = {
+            "two seeds": (first.online, second.online),
+            "one run, earlier and later": (step, first.online),
+        }
         for name, (start, end) in pairs.items():
             for seed in range(2):
                 fixed, stages = (judged(start, end, seed, how) for how in (None, Adaptive(10, MOST)))
@@ -56,21 +64,23 @@ def run(options: Options) -> Table:
     agree = sum(row[2] == row[3] for row in rows)
     return Table(
         "Adaptive evaluation: episodes and time until the verdict",
-        f"The line between SAC policies of {TASK}, trained here, at a nominal error of 5 % and a margin of {MARGIN:g}: "
-        f"{POINTS} points, stages from 10 to {MOST} episodes, over {MOST} episodes at every point.",
+        f"The line between SAC policies of {TASK}, trained here, at a nominal error of 5 % and a margin of "
+        f"{MARGIN:g}: {POINTS} points, stages from 10 to {MOST} episodes, over {MOST} episodes at every "
+        "point.",
         (
-            "pair", "seed of the episodes", f"{MOST} at every point", "adaptive", "episodes", "over the fixed",
+            "pair", "seed of the episodes", f"{MOST} at every point", "adaptive", "episodes",
+            "over the fixed",
             "processor time over the fixed", "fixed, s",
         ),
         rows,
-        f"Adaptive evaluation plays {min(ratios):.2f} to {max(ratios):.2f} of the episodes; {agree} of {len(rows)} verdicts "
-        "are the same.",
+        f"Adaptive evaluation plays {min(ratios):.2f} to {max(ratios):.2f} of the episodes; {agree} of "
+        f"{len(rows)} verdicts are the same.",
         (known_errors(),),
     )  # fmt: skip
 
 
 def known_errors() -> str:
-    """The largest rates of wrong verdicts where the truth is known, of both, from the committed calibration."""
+    """The largest rates of wrong verdicts where the truth is known, from the committed calibration."""
     asked = json.loads(CALIBRATION.read_text())["rows"].values()
     rows = [row for many in asked for row in many if row["claim"] in ("connected", "V")]
     told = []
@@ -78,7 +88,8 @@ def known_errors() -> str:
         some = [row for row in rows if ("adaptive" in row["setting"]) == (name == "adaptive")]
         worst = max(some, key=lambda row: row["error"])
         told.append(
-            f"{name} {100 * worst['error']:.1f} % ({worst['claim']}, {worst['truth']}, {worst['repeats']} samples)"
+            f"{name} {100 * worst['error']:.1f} % ({worst['claim']}, {worst['truth']}, {worst['repeats']} "
+            "samples)"
         )
     return (
         "Largest shares of wrong verdicts where the truth is known, nominal 5 % "

@@ -19,7 +19,7 @@ def parts(task: str, seeds: int) -> tuple[float, float]:
     spent: list[float] = []
     play = Evaluator.play
 
-    def timed(self: Evaluator, policy):  # noqa: ANN001, ANN202
+    def timed(self: Evaluator, policy):
         began = time.process_time()
         found = play(self, policy)
         spent.append(time.process_time() - began)
@@ -30,8 +30,8 @@ def parts(task: str, seeds: int) -> tuple[float, float]:
         began = time.process_time()
         try:
             smac.train(
-                task, "sac", out=Path(folder) / "run", seeds=seeds, steps=STEPS, hidden=(WIDTH, WIDTH), batch_size=BATCH,
-                eval_every=STEPS // 2, save_every=0, warmup_steps=10, learning_starts=0,
+                task, "sac", out=Path(folder) / "run", seeds=seeds, steps=STEPS, hidden=(WIDTH, WIDTH),
+                batch_size=BATCH, eval_every=STEPS // 2, save_every=0, warmup_steps=10, learning_starts=0,
             )  # fmt: skip
         finally:
             Evaluator.play = play  # type: ignore[method-assign]
@@ -45,13 +45,30 @@ def run(options: Options) -> Table:
         for seeds in SEEDS:
             evaluation, step = parts(task, seeds)
             shares.append(evaluation / (evaluation + schedule.eval_every * step))
-            rows.append((task, seeds, f"{evaluation:.2f}", f"{1e3 * step:.2f}", f"{evaluation / step:.0f}", f"{100 * shares[-1]:.1f}"))
+            rows.append(
+                (
+                    task,
+                    seeds,
+                    f"{evaluation:.2f}",
+                    f"{1e3 * step:.2f}",
+                    f"{evaluation / step:.0f}",
+                    f"{100 * shares[-1]:.1f}",
+                )
+            )
             print(rows[-1], flush=True)
     return Table(
         "Evaluation within a training run",
-        f"SAC of width {WIDTH}, batch {BATCH}, one update per step; processor time, one thread, of a run of {STEPS} steps. The "
-        f"share is that with the default schedule: {schedule.eval_episodes} episodes every {schedule.eval_every} steps.",
-        ("task", "seeds", "an evaluation, s", "a step with its update, ms", "evaluation over a step", "share, %"),
+        f"SAC of width {WIDTH}, batch {BATCH}, one update per step; processor time, one thread, of a run of "
+        f"{STEPS} steps. The share is that with the default schedule: {schedule.eval_episodes} episodes "
+        f"every {schedule.eval_every} steps.",
+        (
+            "task",
+            "seeds",
+            "an evaluation, s",
+            "a step with its update, ms",
+            "evaluation over a step",
+            "share, %",
+        ),
         rows,
         f"Evaluation takes {100 * min(shares):.1f} to {100 * max(shares):.1f} % of a run.",
     )

@@ -72,7 +72,9 @@ def lines() -> list[Grown]:
             playing = cost(line(points, store))
             size = sum(path.stat().st_size for path in store.iterdir())
             found.append(Grown("a line with a store, points", points, playing, size))
-            found.append(Grown("a line all of which is in the store, points", points, cost(line(points, store))))
+            found.append(
+                Grown("a line all of which is in the store, points", points, cost(line(points, store)))
+            )
     return found
 
 
@@ -89,7 +91,8 @@ def run(options: Options) -> Table:
         (
             one.what, one.size, f"{one.size / first[one.what].size:.2f}",
             f"{one.cost.seconds / first[one.what].cost.seconds:.2f}", f"{one.cost.seconds:.3f}",
-            f"{one.cost.memory:.1f}", "–" if one.stored is None else f"{one.stored / one.size / EPISODES:.0f}",
+            f"{one.cost.memory:.1f}", 
+            "–" if one.stored is None else f"{one.stored / one.size / EPISODES:.0f}",
         )
         for one in found
     ]  # fmt: skip
@@ -97,13 +100,22 @@ def run(options: Options) -> Table:
     played, drawn = "a line, points", found[-1].what
     return Table(
         "Growth: points of a line, seeds of a stack, transitions of a dataset",
-        f"Each row in a process of its own, which has all imports. Ratios are over the first row of its kind. A line of "
-        f"{TASK}: {EPISODES} episodes per point, actors of width {WIDTH}. Memory is the peak beyond what the process had.",
-        ("what", "size", "size over the first", "processor time over the first", "seconds", "MiB", "bytes per episode"),
+        "Each row in a process of its own, which has all imports. Ratios are over the first row of its "
+        f"kind. A line of {TASK}: {EPISODES} episodes per point, actors of width {WIDTH}. Memory is the "
+        "peak beyond what the process had.",
+        (
+            "what",
+            "size",
+            "size over the first",
+            "processor time over the first",
+            "seconds",
+            "MiB",
+            "bytes per episode",
+        ),
         rows,
-        f"{POINTS[-1] / POINTS[0]:.1f} times the points take {_times(last[played], first[played])} times the time and "
-        f"{last[played].cost.memory - first[played].cost.memory:+.0f} MiB; batches from {SIZES[-1] // SIZES[0]} times the "
-        f"transitions {_times(last[drawn], first[drawn])} times the time.",
+        f"{POINTS[-1] / POINTS[0]:.1f} times the points take {_times(last[played], first[played])} times "
+        f"the time and {last[played].cost.memory - first[played].cost.memory:+.0f} MiB; batches from "
+        f"{SIZES[-1] // SIZES[0]} times the transitions {_times(last[drawn], first[drawn])} times the time.",
         details={"rows": [one._asdict() | {"cost": vars(one.cost)} for one in found]},
     )
 

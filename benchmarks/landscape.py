@@ -9,7 +9,7 @@ raw                 the environment as gymnasium makes it, fed the same
 forward             the stack's forward pass alone, as often as ours takes it
 stable-baselines3   its evaluate_policy, one environment, SAC's network of the same widths
 
-Of the time of ours, physics is that of `raw`, wrappers what `wrapped` takes beyond, and the loop what is left.
+Of the time of ours, physics is that of `raw`, wrappers what `wrapped` takes beyond, the loop what is left.
 """
 
 from __future__ import annotations
@@ -199,10 +199,17 @@ def run(options: Options) -> Table:
     return Table(
         "Playing a landscape: processor time per environment step",
         f"{POINTS} policies of width {WIDTH}, {EPISODES} episodes each, one process, one thread; medians of "
-        f"{options.repeats} turns (range). The first columns are times over ours in a turn: above 1 ours is faster. The "
-        "environment alone is fed recorded actions: of it, ours can at best be 1. The last columns say what ours goes "
-        "into, in per cent.",
-        ("task", "SB3 `evaluate_policy` / ours", "with our wrappers / ours", "raw / ours", "ours, µs", *PARTS),
+        f"{options.repeats} turns (range). The first columns are times over ours in a turn: above 1 ours is "
+        "faster. The environment alone is fed recorded actions: of it, ours can at best be 1. The last "
+        "columns say what ours goes into, in per cent.",
+        (
+            "task",
+            "SB3 `evaluate_policy` / ours",
+            "with our wrappers / ours",
+            "raw / ours",
+            "ours, µs",
+            *PARTS,
+        ),
         [
             (
                 row["task"],

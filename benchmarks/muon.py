@@ -1,7 +1,7 @@
 """What a step of Muon costs beside a step of `torch.optim.Adam`, on a critic ensemble.
 All contestants step on copies of the same critics with the same gradients. In every repeat each of them runs
-in turn; medians over the turns are reported, and times over that of Adam, which travel better between machines
-than milliseconds do.
+in turn; medians over the turns are reported, and times over that of Adam, which travel better between
+machines than milliseconds do.
 
 adam            torch.optim.Adam(fused=True) on all parameters, what the agents use
 muon fp32/bf16  smac.optim.MuonWithAdam, Newton-Schulz in that precision
@@ -86,13 +86,15 @@ def run(options: Options) -> Table:
             over = {name: spread([turn[name] / turn["adam"] for turn in values]) for name in found}
             worst = max(worst, over["muon fp32"]["median"] / over["torch muon"]["median"])
             rows += [
-                (device, seeds, width, name, times(over[name]), f"{1e3 * t:.3f}") for name, t in medians(values).items()
+                (device, seeds, width, name, times(over[name]), f"{1e3 * t:.3f}")
+                for name, t in medians(values).items()
             ]
             print(rows[-len(found) :], flush=True)
     return Table(
         "A step of Muon beside one of Adam",
-        f"Time over that of `torch.optim.Adam(fused=True)` in the same turn; medians of {options.repeats} turns (range); "
-        "processor time, one thread; on CUDA wall time. Critics of [seeds x 2 members] with two hidden layers.",
+        f"Time over that of `torch.optim.Adam(fused=True)` in the same turn; medians of {options.repeats} "
+        "turns (range); processor time, one thread; on CUDA wall time. Critics of [seeds x 2 members] with "
+        "two hidden layers.",
         ("device", "seeds", "width", "step", "over Adam", "milliseconds"),
         rows,
         f"Ours, in float32, takes at most {worst:.2f} times as long as `torch.optim.Muon` member by member.",

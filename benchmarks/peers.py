@@ -107,7 +107,12 @@ def cleanrl(folder: Path, env: gymnasium.Env, width: int, batch: int, transition
     assert shape is not None
     found |= {"alpha": 1.0, "target_entropy": -float(np.prod(shape)), "global_step": 1}
     buffer = found["rb"] = module.ReplayBuffer(
-        transitions, env.observation_space, env.action_space, device, n_envs=1, handle_timeout_termination=False
+        transitions,
+        env.observation_space,
+        env.action_space,
+        device,
+        n_envs=1,
+        handle_timeout_termination=False,
     )
     data = _filled(shape[0], int(np.prod(env.observation_space.shape)), transitions)
     for k in range(transitions):

@@ -99,7 +99,9 @@ def run(options: Options) -> Table:
     for width in WIDTHS:
         turns: list[Turn] = [
             {
-                (seeds, processes, threads): measure(workers, seeds, width, processes, threads, options.seconds)
+                (seeds, processes, threads): measure(
+                    workers, seeds, width, processes, threads, options.seconds
+                )
                 for (processes, threads), seeds in product(CASES, (1, STACK))
             }
             for _ in range(options.repeats)
@@ -115,10 +117,16 @@ def run(options: Options) -> Table:
     alone = [one["cost_of_the_stack"][case_name(1, 1)]["median"] for one in found]
     return Table(
         f"{STACK} stacked seeds beside one, with threads and neighbours",
-        f"SAC, batch {BATCH} per seed. Wall times, as threads and neighbours are what is asked: read them with the load of "
-        f"the machine; medians of {options.repeats} turns (range). The stack saves time below {STACK}; a slowdown is over one "
-        "process with one thread.",
-        ("width", "processes and threads", f"{STACK} seeds over one", "slowdown, one seed", f"slowdown, {STACK} seeds"),
+        f"SAC, batch {BATCH} per seed. Wall times, as threads and neighbours are what is asked: read them "
+        f"with the load of the machine; medians of {options.repeats} turns (range). The stack saves time "
+        f"below {STACK}; a slowdown is over one process with one thread.",
+        (
+            "width",
+            "processes and threads",
+            f"{STACK} seeds over one",
+            "slowdown, one seed",
+            f"slowdown, {STACK} seeds",
+        ),
         rows,
         f"{STACK} seeds take {min(alone):.2f} to {max(alone):.2f} times the time of one.",
         details={"rows": found},

@@ -30,14 +30,16 @@ def run(options: Options) -> Table:
             {name: _spent(words, Path(folder), turn) for name, words in commands.items()}
             for turn in range(options.repeats + 1)
         ][1:]  # the first fills the file system's cache
-    ratios = {name: spread([turn[name].processor / turn[PEER].processor for turn in found]) for name in commands}
+    ratios = {
+        name: spread([turn[name].processor / turn[PEER].processor for turn in found]) for name in commands
+    }
     middle = {name: statistics.median(turn[name].processor for turn in found) for name in commands}
     wall = {name: min(turn[name].wall for turn in found) for name in commands}
     small = list(commands)[-1]
     return Table(
         "Starting: small commands beside importing torch",
-        f"Processor time of the process over that of `{PEER}` in the same turn; medians of {options.repeats} turns (range). "
-        "Wall time, the shortest, is that of a machine with other work.",
+        f"Processor time of the process over that of `{PEER}` in the same turn; medians of "
+        f"{options.repeats} turns (range). Wall time, the shortest, is that of a machine with other work.",
         ("command", f"over `{PEER}`", "processor, s", "wall, s"),
         [(name, times(ratios[name]), f"{middle[name]:.2f}", f"{wall[name]:.2f}") for name in commands],
         f"{small.capitalize()}, takes {middle[small]:.1f} s, {ratios[small]['median']:.1f} times `{PEER}`; "

@@ -75,7 +75,10 @@ def whole(task: Task) -> dict[str, Callable[[], Any]]:
     for one in (ours, theirs):
         one.build(TOGETHER)
     theirs.steppers.clear()
-    return {name: lambda one=one: one.play(actor, POINTS, seeds) for name, one in (("direct", ours), ("gymnasium", theirs))}
+    return {
+        name: lambda one=one: one.play(actor, POINTS, seeds)
+        for name, one in (("direct", ours), ("gymnasium", theirs))
+    }
 
 
 def run(options: Options) -> Table:
@@ -83,22 +86,35 @@ def run(options: Options) -> Table:
     for name in TASKS:
         task = get_task(name)
         calls = alone(task)
-        found = turns({who: Contestant(c) for who, (c, _) in calls.items()}, options.repeats, time.process_time, options.seconds)
+        found = turns(
+            {who: Contestant(c) for who, (c, _) in calls.items()},
+            options.repeats,
+            time.process_time,
+            options.seconds,
+        )
         step = {who: 1e6 * t / calls[who][1] for who, t in medians(found).items()}
         jobs = {who: Contestant(call) for who, call in whole(task).items()}
         played = turns(jobs, options.repeats, time.process_time, options.seconds)
         gain = spread([turn["gymnasium"] / turn["direct"] for turn in played])
         gains.append(gain["median"])
-        rows.append((name, times(gain), *(f"{step[who] / step['gymnasium']:.2f}" for who in ALONE[1:]), f"{step['gymnasium']:.1f}"))
+        rows.append(
+            (
+                name,
+                times(gain),
+                *(f"{step[who] / step['gymnasium']:.2f}" for who in ALONE[1:]),
+                f"{step['gymnasium']:.1f}",
+            )
+        )
         print(rows[-1], flush=True)
     return Table(
         "Stepping a simulator: Gymnasium's own steps, direct ones, and MuJoCo alone",
-        f"First the whole job, {POINTS} policies of width 64 with {EPISODES} episodes each, forward pass and resets and all: its "
-        f"processor time with Gymnasium's steps over that with `smac.envs.direct`, medians of {options.repeats} turns "
-        "(range). Then steps alone, over one of Gymnasium's without our wrappers: direct (with what our wrappers do), "
-        f"`mj_step` of a frame, and `mujoco.rollout` of {TOGETHER} states by one frame, as a policy in the loop wants it.",
+        f"First the whole job, {POINTS} policies of width 64 with {EPISODES} episodes each, forward pass "
+        "and resets and all: its processor time with Gymnasium's steps over that with `smac.envs.direct`, "
+        f"medians of {options.repeats} turns (range). Then steps alone, over one of Gymnasium's without our "
+        "wrappers: direct (with what our wrappers do), `mj_step` of a frame, and `mujoco.rollout` of "
+        f"{TOGETHER} states by one frame, as a policy in the loop wants it.",
         ("task", "whole job: Gymnasium / direct", "direct", "`mj_step`", "`mujoco.rollout`", "Gymnasium, µs"),
         rows,
-        f"Direct steps make whole jobs {min(gains):.2f} to {max(gains):.2f} times as fast, with the same bytes; "
-        "`mujoco.rollout` has nothing over `mj_step` on one thread.",
+        f"Direct steps make whole jobs {min(gains):.2f} to {max(gains):.2f} times as fast, with the same "
+        "bytes; `mujoco.rollout` has nothing over `mj_step` on one thread.",
     )

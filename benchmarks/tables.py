@@ -20,8 +20,8 @@ class Options:
     seconds: float = 0.3
     """Of a turn of every contestant."""
     compiled: tuple[str, ...] = ("sac",)
-    """Algorithms of which compiled updates are timed too. Compiling takes minutes of each once: what was compiled is kept
-    where `--updates compile` keeps it."""
+    """Algorithms of which compiled updates are timed too. Compiling takes minutes of each, once: what was
+    compiled is kept where `--updates compile` keeps it."""
     cleanrl: Path | None = None
     """Folder of CleanRL's source (github.com/vwxyzjn/cleanrl), to be timed beside ours."""
     corl: Path | None = None
@@ -82,17 +82,17 @@ def _circumstances(made: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     before, after = made["load"]
     return (
-        f"`{made['command']}`, {made['seconds']:.0f} s; {made['cores']} cores, {made['machine']}, {made['threads']} "
-        f"thread; load average {before:.1f} before and {after:.1f} after; {versions}."
+        f"`{made['command']}`, {made['seconds']:.0f} s; {made['cores']} cores, {made['machine']}, "
+        f"{made['threads']} thread; load average {before:.1f} before and {after:.1f} after; {versions}."
     )
 
 
 def _index(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from ("# Benchmarks", "", "    python -m benchmarks [--only NAME ...] [--out FOLDER]", "")
     yield (
-        "Every figure is a ratio over a named peer that was measured in the same run, in turns with it, and by the "
-        "processor time of the process, which what else runs on the machine does not take. One module of "
-        "[`benchmarks`](../../benchmarks) makes one table, as Markdown and as JSON."
+        "Every figure is a ratio over a named peer that was measured in the same run, in turns with it, "
+        "and by the processor time of the process, which what else runs on the machine does not take. One "
+        "module of [`benchmarks`](../../benchmarks) makes one table, as Markdown and as JSON."
     )
     yield ""
     rows = [(f"[`{name}`]({name}.md)", one["title"], one["finding"]) for name, one in found.items()]

@@ -4,7 +4,7 @@ An update is what the training loops do: a batch from the data, `agent.update`, 
 turn each contestant runs once; ratios are of times within the same turn.
 
 eager               agent.update
-memory kept         the same with `smac.training.fast.keep_freed_memory`: what `--updates auto` does on the CPU
+memory kept         the same with `smac.training.fast.keep_freed_memory`: `--updates auto` on the CPU
 graph               the same from a CUDA graph (smac.training.fast); with a CUDA device only
 compiled            memory kept and the whole update compiled: `--updates compile`; on the CPU only
 stable-baselines3   its SAC.train(gradient_steps=1)
@@ -110,7 +110,9 @@ def stable_baselines3(width: int, batch: int, device: str) -> Run:
     return lambda: model.train(gradient_steps=1, batch_size=batch)
 
 
-def contestants(algorithm: str, seeds: int, width: int, batch: int, device: str, **options: Any) -> dict[str, Contestant]:
+def contestants(
+    algorithm: str, seeds: int, width: int, batch: int, device: str, **options: Any
+) -> dict[str, Contestant]:
     """Ours, but the compiled one."""
     data = data_of(seeds, device)
 
@@ -130,7 +132,7 @@ def contestants(algorithm: str, seeds: int, width: int, batch: int, device: str,
 
 
 def compiled(algorithm: str, width: int, batch: int, **options: Any) -> tuple[Contestant, float]:
-    """The compiled contestant on the CPU, and the seconds until its first update: to load it, or to compile it first."""
+    """The compiled contestant on the CPU, and the seconds to its first update: to load it, or to compile it."""
     torch.compiler.reset()
     agent = agent_of(algorithm, 1, width, batch, "cpu", **options)
     run = loop(CompiledUpdate(agent), data_of(1, "cpu"), batch)
@@ -155,10 +157,15 @@ def beside_others(width: int, batch: int, device: str, options: Options) -> dict
     if "sac" in options.compiled and device == "cpu":
         found["compiled"], began = compiled("sac", width, batch, **PLAIN)
     found["stable-baselines3"] = Contestant(stable_baselines3(width, batch, device))
-    for name, folder, theirs in (("CleanRL", options.cleanrl, peers.cleanrl), ("CORL", options.corl, peers.corl)):
+    for name, folder, theirs in (
+        ("CleanRL", options.cleanrl, peers.cleanrl),
+        ("CORL", options.corl, peers.corl),
+    ):
         if folder is not None and device == "cpu":
             found[name] = Contestant(theirs(folder, Spaces(), width, batch, TRANSITIONS))
-    return {"width": width, "batch": batch, "seconds_to_first_compiled": began} | measured(found, device, options)
+    return {"width": width, "batch": batch, "seconds_to_first_compiled": began} | measured(
+        found, device, options
+    )
 
 
 def of_agent(algorithm: str, seeds: int, device: str, options: Options) -> dict[str, Any]:
@@ -179,13 +186,16 @@ def run(options: Options) -> Table:
         print(rows[-len(one["milliseconds"]) :], flush=True)
     for device, algorithm, seeds in product(devices, ALGORITHMS, (1, 5)):
         agents.append(one := of_agent(algorithm, seeds, device, options))
-        rows += cells(f"{algorithm}, width {WIDTH}, batch {BATCH}, {seeds} seed{'s' * (seeds > 1)}, {device}", one)
+        rows += cells(
+            f"{algorithm}, width {WIDTH}, batch {BATCH}, {seeds} seed{'s' * (seeds > 1)}, {device}", one
+        )
     skipped = [name for name in ("CleanRL", "CORL") if getattr(options, name.lower()) is None]
     return Table(
         "One update of an agent, beside other libraries",
-        f"Time of an update over that of ours, eager, in the same turn; medians of {options.repeats} turns (range). Below 1 "
-        "it is faster than ours. Processor time of the process, one thread; on CUDA wall time. All stacked seeds have "
-        "their update within one. Observations have 45 numbers and actions 24, as Adroit's pen.",
+        f"Time of an update over that of ours, eager, in the same turn; medians of {options.repeats} turns "
+        "(range). Below 1 it is faster than ours. Processor time of the process, one thread; on CUDA wall "
+        "time. All stacked seeds have their update within one. Observations have 45 numbers and actions "
+        "24, as Adroit's pen.",
         ("update", "how", "time over ours, eager", "milliseconds"),
         rows,
         finding(beside),
@@ -196,14 +206,17 @@ def run(options: Options) -> Table:
 
 def cells(what: str, found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
-        (what, name, times(found["over_eager"][name]), f"{ms:.2f}") for name, ms in found["milliseconds"].items()
+        (what, name, times(found["over_eager"][name]), f"{ms:.2f}")
+        for name, ms in found["milliseconds"].items()
     ]
 
 
 def finding(beside: list[dict[str, Any]]) -> str:
     """The fastest of ours against every other library, over the sizes."""
     told = []
-    for name in [name for name in beside[0]["over_eager"] if name in ("stable-baselines3", "CleanRL", "CORL")]:
+    for name in [
+        name for name in beside[0]["over_eager"] if name in ("stable-baselines3", "CleanRL", "CORL")
+    ]:
         ratios = []
         for one in beside:
             middle = {who: ratio["median"] for who, ratio in one["over_eager"].items()}

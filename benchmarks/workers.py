@@ -22,7 +22,9 @@ def dask(workers: int) -> Iterator[Evaluation]:
     """A scheduler with so many processes."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=40) as cluster:
+    with LocalCluster(
+        n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=40
+    ) as cluster:
         address = str(cluster.scheduler_address).removeprefix("tcp://")
         yield Evaluation(episodes=EPISODES, backend="dask", address=address)
 
@@ -47,18 +49,23 @@ def run(options: Options) -> Table:
         with dask(1) as one, dask(2) as two:
             those = {ALONE: evaluations[ALONE], "one worker of Dask": one, "two workers of Dask": two}
             clusters = _turns(spent, those, options.repeats)
-        found = [a | {name: b[name] for name in those if name != ALONE} for a, b in zip(found, clusters, strict=True)]
+        found = [
+            a | {name: b[name] for name in those if name != ALONE}
+            for a, b in zip(found, clusters, strict=True)
+        ]
     processor = {name: spread([t[name].processor / t[ALONE].processor for t in found]) for name in found[0]}
     wall = {name: spread([t[ALONE].wall / t[name].wall for t in found]) for name in found[0]}
     return Table(
         "Workers: two against one",
-        f"{len(many)} policies of {TASK}, {EPISODES} episodes each, by workers that run already. Processor time is of all "
-        f"processes over that of one process that plays by itself: what handing out costs, 1 at best. Speed by the wall "
-        f"clock, over the same, is what a machine with other work gives; medians of {options.repeats} turns (range).",
+        f"{len(many)} policies of {TASK}, {EPISODES} episodes each, by workers that run already. Processor "
+        "time is of all processes over that of one process that plays by itself: what handing out costs, 1 "
+        "at best. Speed by the wall clock, over the same, is what a machine with other work gives; medians "
+        f"of {options.repeats} turns (range).",
         ("who plays", "processor time", "speed by the wall clock"),
         [(name, times(processor[name]), times(wall[name])) for name in found[0]],
         "; ".join(
-            f"{name}: {processor[name]['median']:.2f} times the processor time, {wall[name]['median']:.2f} times the speed"
+            f"{name}: {processor[name]['median']:.2f} times the processor time, {wall[name]['median']:.2f} "
+            "times the speed"
             for name in found[0]
             if name.startswith("two")
         ),
@@ -67,6 +74,6 @@ def run(options: Options) -> Table:
     )
 
 
-def _turns(spent, evaluations: dict[str, Evaluation], repeats: int) -> list[dict[str, Spent]]:  # noqa: ANN001
+def _turns(spent, evaluations: dict[str, Evaluation], repeats: int) -> list[dict[str, Spent]]:
     found = [{name: spent(one) for name, one in evaluations.items()} for _ in range(repeats + 1)]
     return found[1:]  # the first starts them

@@ -35,7 +35,12 @@ class Direct(ABC):
         from mujoco import mj_step
 
         self.limit, self.taken = limit, 0
-        self.model, self.data, self.skip, self.mj_step = simulator.model, simulator.data, simulator.frame_skip, mj_step
+        self.model, self.data, self.skip, self.mj_step = (
+            simulator.model,
+            simulator.data,
+            simulator.frame_skip,
+            mj_step,
+        )
         self.qpos, self.qvel, self.ctrl = self.data.qpos, self.data.qvel, self.data.ctrl
 
     @staticmethod
@@ -100,7 +105,11 @@ Health = Callable[[np.ndarray, np.ndarray], bool]
 
 def _hopper_health(base: Any) -> Health:
     """Height, angle, and every other position and velocity within their ranges."""
-    (low, high), (least, most), (left, right) = base._healthy_state_range, base._healthy_z_range, base._healthy_angle_range
+    (low, high), (least, most), (left, right) = (
+        base._healthy_state_range,
+        base._healthy_z_range,
+        base._healthy_angle_range,
+    )
 
     def healthy(qpos: np.ndarray, qvel: np.ndarray) -> bool:
         rest = qpos[2:]
@@ -138,8 +147,9 @@ class Ball(Direct):
     def __init__(self, env: gymnasium.Env, limit: int) -> None:
         from mujoco import mj_forward
 
-        self.base: Any = env.unwrapped
-        super().__init__(env, self.base.point_env, limit)
+        base: Any = env.unwrapped
+        super().__init__(env, base.point_env, limit)
+        self.base = base
         self.mj_forward, self.seen = mj_forward, np.empty(6, np.float32)
 
     @staticmethod

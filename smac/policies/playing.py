@@ -1,7 +1,7 @@
 """Policies to play episodes with, of every format: what `smac evaluate` and `smac render` take.
 
-Checkpoints of ours act as their agents do, several as one stack; any other policy acts on one observation after
-the other, so that functions and black boxes without parameters can, too.
+Checkpoints of ours act as their agents do, several as one stack; any other policy acts on one observation
+after the other, so that functions and black boxes without parameters can, too.
 """
 
 from __future__ import annotations

@@ -55,7 +55,14 @@ def summary(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
 
 
 def evaluate_policies(
-    task: Task, policy: Policy, stack: int, *, episodes: int, seed: int, stochastic: bool, columns: int = COLUMNS
+    task: Task,
+    policy: Policy,
+    stack: int,
+    *,
+    episodes: int,
+    seed: int,
+    stochastic: bool,
+    columns: int = COLUMNS,
 ) -> list[dict[str, dict[str, float]]]:
     """Mean and standard error over episodes of return, score, success, length; of what the task has.
 

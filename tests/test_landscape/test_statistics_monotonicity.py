@@ -86,10 +86,15 @@ def test_trend_agrees_with_permutations_within_episodes() -> None:
     assert abs(p - exact) < 4 * math.sqrt(exact * (1 - exact) / 1000)
 
 
-@pytest.mark.parametrize(("points", "episodes"), [(3, 20), (3, 21), (4, 12), (5, 2), (5, 12), (5, 13), (21, 9)])
+@pytest.mark.parametrize(
+    ("points", "episodes"), [(3, 20), (3, 21), (4, 12), (5, 2), (5, 12), (5, 13), (21, 9)]
+)
 def test_trend_is_that_of_scipy_also_with_ties(points: int, episodes: int) -> None:
     rng = np.random.default_rng(points * episodes)
-    for R in (paired(np.linspace(0, 30, points), episodes, rng), rng.integers(0, 3, (points, episodes)) * 1.0):
+    for R in (
+        paired(np.linspace(0, 30, points), episodes, rng),
+        rng.integers(0, 3, (points, episodes)) * 1.0,
+    ):
         expected = page_trend_test(R.T, method="auto" if points <= 5 else "asymptotic").pvalue
         assert trend_p_value(R) == pytest.approx(expected, rel=1e-9)
 

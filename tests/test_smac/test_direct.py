@@ -1,4 +1,4 @@
-"""Direct steps are Gymnasium's: the same bytes, episode by episode, and never where anything else is around."""
+"""Direct steps are Gymnasium's: the same bytes, and never where anything else is around."""
 
 import gymnasium
 import numpy as np
