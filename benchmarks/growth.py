@@ -91,7 +91,7 @@ def run(options: Options) -> Table:
         (
             one.what, one.size, f"{one.size / first[one.what].size:.2f}",
             f"{one.cost.seconds / first[one.what].cost.seconds:.2f}", f"{one.cost.seconds:.3f}",
-            f"{one.cost.memory:.1f}", 
+            f"{one.cost.memory:.1f}",
             "–" if one.stored is None else f"{one.stored / one.size / EPISODES:.0f}",
         )
         for one in found

@@ -132,7 +132,7 @@ def contestants(
 
 
 def compiled(algorithm: str, width: int, batch: int, **options: Any) -> tuple[Contestant, float]:
-    """The compiled contestant on the CPU, and the seconds to its first update: to load it, or to compile it."""
+    """The compiled contestant, and the seconds to its first update: to load it, or to compile it."""
     torch.compiler.reset()
     agent = agent_of(algorithm, 1, width, batch, "cpu", **options)
     run = loop(CompiledUpdate(agent), data_of(1, "cpu"), batch)
