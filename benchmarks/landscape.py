@@ -9,7 +9,9 @@ raw                 the environment as gymnasium makes it, fed the same
 forward             the stack's forward pass alone, as often as ours takes it
 stable-baselines3   its evaluate_policy, one environment, SAC's network of the same widths
 
-Of the time of ours, physics is that of `raw`, wrappers what `wrapped` takes beyond, the loop what is left.
+Of the time of ours, the environment is `raw`, wrappers what `wrapped` takes beyond, the loop what is left.
+Where ours takes direct steps (`smac.envs.direct`) the environment is these, fed the same, and there are no
+wrappers.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from landscape.evaluate import Evaluation, evaluate
 from landscape.jobs import environments
 from smac.agents import AGENTS
 from smac.envs import ScaledAction, env_spec, make_env
+from smac.envs.direct import direct
 from smac.policies import ActorSpec, flat, stack_actor
 from smac.rollout import Policy, episode_seeds
 from smac.tasks import Task, get_task
@@ -48,7 +51,7 @@ TASKS = (
 POINTS, EPISODES = 8, 4
 REPLAYED = 4  # episodes that the environment alone plays in a turn
 WIDTH = 64
-PARTS = ("physics", "wrappers", "forward pass", "loop")
+PARTS = ("environment", "wrappers", "forward pass", "loop")
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def measure(name: str, repeats: int, seconds: float) -> dict[str, Any]:
         1
     ]
     steps["stable-baselines3"] = sum(lengths)  # its networks are others, and so are their episodes
-    steps["forward"] = POINTS * EPISODES
+    steps["forward"], steps["direct"] = POINTS * EPISODES, steps["raw"]
     stack = flat(stack_actor(spec, points), spec)
     seen = torch.zeros(POINTS, EPISODES, spec.observation_dim)
     found = {
@@ -146,6 +149,7 @@ def measure(name: str, repeats: int, seconds: float) -> dict[str, Any]:
         "wrapped": Contestant(lambda: replay(wrapped, [(e.seed, e.actions) for e in recorded])),
         "raw": Contestant(lambda: replay(raw, [(e.seed, e.raw) for e in recorded])),
         "forward": Contestant(lambda: act(stack, seen)),
+        **directly(make_env(task), [(e.seed, e.actions) for e in recorded]),
         "stable-baselines3": Contestant(
             lambda: evaluate_policy(model, peer, n_eval_episodes=REPLAYED, warn=False)
         ),
@@ -164,6 +168,22 @@ def measure(name: str, repeats: int, seconds: float) -> dict[str, Any]:
     }
 
 
+def directly(env: gymnasium.Env, episodes: Sequence[tuple[int, np.ndarray]]) -> dict[str, Contestant]:
+    """Direct steps, of an environment that has them."""
+    stepper = direct(env)
+    if stepper is None:
+        return {}
+
+    def run() -> None:
+        for seed, actions in episodes:
+            env.reset(seed=seed)
+            stepper.begin()
+            for action in actions:
+                stepper.step(action)
+
+    return {"direct": Contestant(run)}
+
+
 @torch.no_grad()
 def act(policy: Policy, observations: torch.Tensor) -> np.ndarray:
     return policy.act(observations).numpy()
@@ -171,11 +191,12 @@ def act(policy: Policy, observations: torch.Tensor) -> np.ndarray:
 
 def shares(taken: dict[str, float]) -> dict[str, float]:
     """Of the time of ours, by what it goes into."""
+    step, wrapped = (taken["direct"],) * 2 if "direct" in taken else (taken["raw"], taken["wrapped"])
     parts = {
-        "physics": taken["raw"],
-        "wrappers": taken["wrapped"] - taken["raw"],
+        "environment": step,
+        "wrappers": wrapped - step,
         "forward pass": taken["forward"],
-        "loop": taken["ours"] - taken["wrapped"] - taken["forward"],
+        "loop": taken["ours"] - wrapped - taken["forward"],
     }
     return {name: parts[name] / taken["ours"] for name in PARTS}
 
@@ -200,7 +221,7 @@ def run(options: Options) -> Table:
         "Playing a landscape: processor time per environment step",
         f"{POINTS} policies of width {WIDTH}, {EPISODES} episodes each, one process, one thread; medians of "
         f"{options.repeats} turns (range). The first columns are times over ours in a turn: above 1 ours is "
-        "faster. The environment alone is fed recorded actions: of it, ours can at best be 1. The last "
+        "faster. The environment alone is fed recorded actions. The last "
         "columns say what ours goes into, in per cent.",
         (
             "task",

@@ -123,6 +123,7 @@ class Mark:
     """
 
     NOTHING, MAKING = -1.0, -2.0  # no environment at work; one is being made
+    GRACE = 1.0  # seconds over the time limit after which a step is held to hang
 
     def __init__(self, numbers: list[float] | ctypes.Array[ctypes.c_double] | None = None) -> None:
         self.numbers = numbers if numbers is not None else [self.NOTHING, 0.0, 0.0, 0.0]
@@ -130,6 +131,11 @@ class Mark:
     def set(self, cell: float, seconds: float = 0.0, step: int = 0) -> None:
         self.numbers[1], self.numbers[2], self.numbers[3] = time.monotonic(), seconds, step
         self.numbers[0] = cell
+
+    def hangs(self, time_limit: float) -> bool:
+        """Whether a step, or a reset, has taken longer than the time limit of its episode and some grace."""
+        cell, since, before, _ = self.numbers
+        return cell >= 0 and time.monotonic() - since + before > time_limit + self.GRACE
 
 
 Cell = tuple[int, int]  # point and column

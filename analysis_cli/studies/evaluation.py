@@ -46,7 +46,7 @@ class EvaluationOptions:
     """Random seed of the episodes and of the bootstrap."""
     time_limit: float = float("inf")
     """Time limit of one episode in seconds; a longer one is recorded as timed out. A step that hangs is
-    stopped, except with --backend."""
+    stopped."""
     task: str | None = None
     """Task or environment id, for policies of other libraries, whose files do not say it."""
     action_units: Literal["env", "unit"] | None = None
