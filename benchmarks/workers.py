@@ -59,11 +59,11 @@ def run(options: Options) -> Table:
     wall = {name: spread([t[ALONE].wall / t[name].wall for t in found]) for name in found[0]}
     return Table(
         "Workers: two against one",
-        f"{len(many)} policies of {TASK}, {EPISODES} episodes each, by workers that run already. Processor time "
-        "is of all processes over that of one process that plays by itself: what handing out costs, 1 at best. "
-        "Dask's includes that of its scheduler, and of workers that only wait, which matters less the longer a "
-        "study takes. Speed by the wall clock, over the same, is what a machine with other work gives; medians of "
-        f"{options.repeats} turns (range).",
+        f"{len(many)} policies of {TASK}, {EPISODES} episodes each, by workers that run already. Processor "
+        "time is of all processes over that of one process that plays by itself: what handing out costs, 1 "
+        "at best. Dask's includes that of its scheduler, and of workers that only wait, which matters less "
+        "the longer a study takes. Speed by the wall clock, over the same, is what a machine with other "
+        f"work gives; medians of {options.repeats} turns (range).",
         ("who plays", "processor time", "speed by the wall clock"),
         [(name, times(processor[name]), times(wall[name])) for name in found[0]],
         "; ".join(
