@@ -1,9 +1,10 @@
 """What five stacked seeds cost beside one, and what threads and neighbouring processes do to them.
 A worker process trains SAC, as `smac.training` does, for a fixed time and says how many updates it made. In
 every turn each case runs once: one process alone and two side by side, each with one and with two threads of
-torch. Times are wall times; ratios are between cases of the same turn. `cost_of_the_stack` is the time of an
-update of all stacked seeds over that of one seed, so below the number of seeds the stack saves time;
-`slowdown` is the time of an update over that with one process and one thread.
+torch. Times are of the processor, all threads of a process together; ratios are between cases of the same
+turn. `cost_of_the_stack` is the time of an update of all stacked seeds over that of one seed, so below the
+number of seeds the stack saves time; `slowdown` is the time of an update over that with one process and one
+thread.
 """
 
 from __future__ import annotations
@@ -117,15 +118,16 @@ def run(options: Options) -> Table:
     alone = [one["cost_of_the_stack"][case_name(1, 1)]["median"] for one in found]
     return Table(
         f"{STACK} stacked seeds beside one, with threads and neighbours",
-        f"SAC, batch {BATCH} per seed. Wall times, as threads and neighbours are what is asked: read them "
-        f"with the load of the machine; medians of {options.repeats} turns (range). The stack saves time "
-        f"below {STACK}; a slowdown is over one process with one thread.",
+        f"SAC, batch {BATCH} per seed. Processor time of a process with all its threads; medians of "
+        f"{options.repeats} turns (range). The stack saves time below {STACK}. The last columns are over "
+        "one process with one thread: what threads waste, and what a neighbour takes away; two threads can "
+        "be faster than one by the wall clock where they are below 2.",
         (
             "width",
             "processes and threads",
             f"{STACK} seeds over one",
-            "slowdown, one seed",
-            f"slowdown, {STACK} seeds",
+            "over one thread, one seed",
+            f"over one thread, {STACK} seeds",
         ),
         rows,
         f"{STACK} seeds take {min(alone):.2f} to {max(alone):.2f} times the time of one.",
