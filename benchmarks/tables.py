@@ -91,8 +91,9 @@ def _index(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from ("# Benchmarks", "", "    python -m benchmarks [--only NAME ...] [--out FOLDER]", "")
     yield (
         "Every figure is a ratio over a named peer that was measured in the same run, in turns with it, "
-        "and by the processor time of the process, which what else runs on the machine does not take. One "
-        "module of [`benchmarks`](../../benchmarks) makes one table, as Markdown and as JSON."
+        "and by processor time, which what else runs on the machine does not take; a column by the wall "
+        "clock says so. One module of [`benchmarks`](../../benchmarks) makes one table, as Markdown and as "
+        "JSON; its command, versions and the load of the machine are at its foot."
     )
     yield ""
     rows = [(f"[`{name}`]({name}.md)", one["title"], one["finding"]) for name, one in found.items()]
