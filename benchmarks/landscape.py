@@ -1,43 +1,43 @@
 """What playing a landscape costs beside the environment itself, and beside Stable-Baselines3.
 
-    python -m benchmarks.landscape
-
 Every contestant plays the same policies on the same episodes (`POINTS` random networks, `EPISODES` episodes
 each); figures are ratios of processor time per environment step within a turn, medians over the turns.
 
 ours                what `landscape` plays with one worker: `landscape.evaluate`
 wrapped             the environment with the task's wrappers alone, fed the recorded actions of some episodes
 raw                 the environment as gymnasium makes it, fed the same
+forward             the stack's forward pass alone, as often as ours takes it
 stable-baselines3   its evaluate_policy, one environment, SAC's network of the same widths
 
-`two workers` is of wall time: how many times faster two processes are than one.
+Of the time of ours, the environment is `raw`, wrappers what `wrapped` takes beyond, the loop what is left.
+Where ours takes direct steps (`smac.envs.direct`) the environment is these, fed the same, and there are no
+wrappers.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-import tyro
 from gymnasium.wrappers import RescaleAction
 from stable_baselines3 import SAC
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from benchmarks.timing import Contestant, circumstances, cores, medians, turns
+from benchmarks.tables import Options, Table, times
+from benchmarks.timing import Contestant, medians, turns
 from landscape.evaluate import Evaluation, evaluate
 from landscape.jobs import environments
 from smac.agents import AGENTS
 from smac.envs import ScaledAction, env_spec, make_env
-from smac.files import write_json, write_text
-from smac.policies import ActorSpec, stack_actor
-from smac.rollout import episode_seeds
+from smac.envs.direct import direct
+from smac.policies import ActorSpec, flat, stack_actor
+from smac.rollout import Policy, episode_seeds
 from smac.tasks import Task, get_task
 
 TASKS = (
@@ -50,6 +50,8 @@ TASKS = (
 )
 POINTS, EPISODES = 8, 4
 REPLAYED = 4  # episodes that the environment alone plays in a turn
+WIDTH = 64
+PARTS = ("environment", "wrappers", "forward pass", "loop")
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,12 @@ def replay(env: gymnasium.Env, episodes: Sequence[tuple[int, np.ndarray]]) -> No
             step(action)
 
 
-def measure(name: str, width: int, repeats: int, seconds: float) -> dict[str, Any]:
+def measure(name: str, repeats: int, seconds: float) -> dict[str, Any]:
     task = get_task(name)
-    spec, points = policies(task, width)
+    spec, points = policies(task, WIDTH)
     recorded = record(task, spec, points)
     wrapped, raw, peer = make_env(task), raw_environment(task), make_env(task)
-    model = SAC("MlpPolicy", peer, buffer_size=1, policy_kwargs={"net_arch": [width, width]}, device="cpu")
+    model = SAC("MlpPolicy", peer, buffer_size=1, policy_kwargs={"net_arch": [WIDTH, WIDTH]}, device="cpu")
     environments(task).build(POINTS * EPISODES)  # which are there for all contestants
     played = evaluate(spec, task, points, POINTS, Evaluation(episodes=EPISODES))
     steps = {
@@ -137,12 +139,17 @@ def measure(name: str, width: int, repeats: int, seconds: float) -> dict[str, An
         1
     ]
     steps["stable-baselines3"] = sum(lengths)  # its networks are others, and so are their episodes
+    steps["forward"], steps["direct"] = POINTS * EPISODES, steps["raw"]
+    stack = flat(stack_actor(spec, points), spec)
+    seen = torch.zeros(POINTS, EPISODES, spec.observation_dim)
     found = {
         "ours": Contestant(
             lambda: evaluate(spec, task, points, POINTS, Evaluation(episodes=EPISODES)),
         ),
         "wrapped": Contestant(lambda: replay(wrapped, [(e.seed, e.actions) for e in recorded])),
         "raw": Contestant(lambda: replay(raw, [(e.seed, e.raw) for e in recorded])),
+        "forward": Contestant(lambda: act(stack, seen)),
+        **directly(make_env(task), [(e.seed, e.actions) for e in recorded]),
         "stable-baselines3": Contestant(
             lambda: evaluate_policy(model, peer, n_eval_episodes=REPLAYED, warn=False)
         ),
@@ -155,10 +162,43 @@ def measure(name: str, width: int, repeats: int, seconds: float) -> dict[str, An
         env.close()
     return {
         "task": name,
-        "width": width,
         "microseconds_per_step": {who: 1e6 * t for who, t in medians(values).items()},
         "speed_of_ours": {who: ratio_of(values, who) for who in values[0] if who != "ours"},
+        "shares": shares(medians(values)),
     }
+
+
+def directly(env: gymnasium.Env, episodes: Sequence[tuple[int, np.ndarray]]) -> dict[str, Contestant]:
+    """Direct steps, of an environment that has them."""
+    stepper = direct(env)
+    if stepper is None:
+        return {}
+
+    def run() -> None:
+        for seed, actions in episodes:
+            env.reset(seed=seed)
+            stepper.begin()
+            for action in actions:
+                stepper.step(action)
+
+    return {"direct": Contestant(run)}
+
+
+@torch.no_grad()
+def act(policy: Policy, observations: torch.Tensor) -> np.ndarray:
+    return policy.act(observations).numpy()
+
+
+def shares(taken: dict[str, float]) -> dict[str, float]:
+    """Of the time of ours, by what it goes into."""
+    step, wrapped = (taken["direct"],) * 2 if "direct" in taken else (taken["raw"], taken["wrapped"])
+    parts = {
+        "environment": step,
+        "wrappers": wrapped - step,
+        "forward pass": taken["forward"],
+        "loop": taken["ours"] - wrapped - taken["forward"],
+    }
+    return {name: parts[name] / taken["ours"] for name in PARTS}
 
 
 def ratio_of(values: Sequence[dict[str, float]], who: str) -> dict[str, Any]:
@@ -167,84 +207,39 @@ def ratio_of(values: Sequence[dict[str, float]], who: str) -> dict[str, Any]:
     return {"median": float(np.median(found)), "range": [float(found[0]), float(found[-1])]}
 
 
-def two_workers(name: str, width: int) -> float:
-    """Wall time of one process over that of two, which are already there."""
-    task = get_task(name)
-    spec, points = policies(task, width)
-    many = [points[i % POINTS] for i in range(8 * POINTS)]
-
-    def wall(workers: int) -> float:
-        began = time.perf_counter()
-        evaluate(spec, task, many, len(many), Evaluation(episodes=EPISODES, workers=workers))
-        return time.perf_counter() - began
-
-    wall(2)  # starts them
-    return wall(1) / wall(2)
-
-
 COLUMNS = ("stable-baselines3", "wrapped", "raw")
 
 
-def table(rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> Iterator[str]:
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    yield "# Playing a landscape: processor time per environment step"
-    yield ""
-    yield (
-        f"{POINTS} policies of width {rows[0]['width']}, {EPISODES} episodes each, one process, one thread; "
-        f"medians of {about['repeats']} turns (range). The first columns are times over ours in a turn: "
-        "above 1 ours is faster. The environment alone is fed recorded actions: of it, ours can at best be 1."
-    )
-    yield ""
-    yield (
-        "| task | SB3 `evaluate_policy` / ours | with our wrappers / ours | raw / ours | ours, µs "
-        "| two workers |"
-    )
-    yield "|---|---|---|---|---|---|"
-    for row in rows:
-        ratios = [row["speed_of_ours"][who] for who in COLUMNS]
-        cells = ["{:.2f} ({:.2f} to {:.2f})".format(r["median"], *r["range"]) for r in ratios]
-        both = f"{row['two_workers']:.2f}" if "two_workers" in row else "not measured"
-        yield f"| {row['task']} | {' | '.join(cells)} | {row['microseconds_per_step']['ours']:.1f} | {both} |"
-    yield ""
-    yield f"`{about['command']}`, {about['cores']} cores, {about['machine']}; {versions}."
-
-
-def main(
-    tasks: tuple[str, ...] = TASKS,
-    width: int = 64,
-    repeats: int = 5,
-    seconds: float = 1.0,
-    workers: bool = True,
-    out: Path = Path("results/benchmarks/landscape.json"),
-) -> None:
-    """Time playing and write the table, as JSON and as Markdown beside it.
-
-    Args:
-        tasks: what is played.
-        width: of the two hidden layers of the actors.
-        repeats: turns of every contestant.
-        seconds: of a turn of every contestant.
-        workers: also two processes against one.
-        out: where the numbers go.
-    """
-    torch.set_num_threads(1)
+def run(options: Options) -> Table:
     rows = []
-    for name in tasks:
-        row = measure(name, width, repeats, seconds)
-        if workers:
-            row["two_workers"] = two_workers(name, width)
-        rows.append(row)
-        shown = {who: round(ratio["median"], 2) for who, ratio in row["speed_of_ours"].items()}
-        print(name, shown, round(row["microseconds_per_step"]["ours"], 1), row.get("two_workers"), flush=True)
-    about = circumstances("stable-baselines3") | {
-        "what": f"{POINTS} policies, {EPISODES} episodes each; processor time per step, over that of ours",
-        "cores": cores(),
-        "threads": 1,
-        "repeats": repeats,
-    }
-    write_json(out, about | {"rows": rows})
-    write_text(out.with_suffix(".md"), "\n".join(table(rows, about)) + "\n")
-
-
-if __name__ == "__main__":
-    tyro.cli(main)
+    for name in TASKS:
+        rows.append(measure(name, options.repeats, options.seconds))
+        shown = {who: round(ratio["median"], 2) for who, ratio in rows[-1]["speed_of_ours"].items()}
+        print(name, shown, flush=True)
+    peers = [row["speed_of_ours"]["stable-baselines3"]["median"] for row in rows]
+    return Table(
+        "Playing a landscape: processor time per environment step",
+        f"{POINTS} policies of width {WIDTH}, {EPISODES} episodes each, one process, one thread; medians of "
+        f"{options.repeats} turns (range). The first columns are times over ours in a turn: above 1 ours is "
+        "faster. The environment alone is fed recorded actions. The last "
+        "columns say what ours goes into, in per cent.",
+        (
+            "task",
+            "SB3 `evaluate_policy` / ours",
+            "with our wrappers / ours",
+            "raw / ours",
+            "ours, µs",
+            *PARTS,
+        ),
+        [
+            (
+                row["task"],
+                *(times(row["speed_of_ours"][who]) for who in COLUMNS),
+                f"{row['microseconds_per_step']['ours']:.1f}",
+                *(f"{100 * share:.0f}" for share in row["shares"].values()),
+            )
+            for row in rows
+        ],
+        f"Ours takes {1 / max(peers):.2f} to {1 / min(peers):.2f} of the time of SB3's `evaluate_policy`.",
+        details={"rows": rows},
+    )

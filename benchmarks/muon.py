@@ -1,10 +1,7 @@
 """What a step of Muon costs beside a step of `torch.optim.Adam`, on a critic ensemble.
-
-    python benchmarks/muon.py
-
 All contestants step on copies of the same critics with the same gradients. In every repeat each of them runs
-in turn, so that a disturbance of the machine meets all; medians over the repeats are reported, and ratios to
-Adam, which travel better between machines than milliseconds do.
+in turn; medians over the turns are reported, and times over that of Adam, which travel better between
+machines than milliseconds do.
 
 adam            torch.optim.Adam(fused=True) on all parameters, what the agents use
 muon fp32/bf16  smac.optim.MuonWithAdam, Newton-Schulz in that precision
@@ -14,28 +11,19 @@ gradient        forward and backward pass of the critics at batch 256 per seed, 
 
 from __future__ import annotations
 
-import platform
-import shlex
-import statistics
-import sys
-import time
-from collections.abc import Callable
 from itertools import product
-from pathlib import Path
-from typing import Any
 
 import torch
-import tyro
 from torch import nn
 
-from smac.files import write_json
+from benchmarks.tables import Options, Table, times
+from benchmarks.timing import Contestant, Run, clock, medians, spread, turns
 from smac.nets import CriticEnsemble, initialise
 from smac.optim import MuonWithAdam, split_parameters
-from smac.provenance import versions
 from smac.streams import Streams
 
 OBSERVATION_DIM, ACTION_DIM, MEMBERS, BATCH = 45, 24, 2, 256  # AdroitHandPen's
-SECONDS_PER_TURN = 0.05
+WIDTHS, SEEDS = (64, 256), (1, 5)
 
 
 def critics(seeds: int, width: int, device: str) -> CriticEnsemble:
@@ -46,7 +34,7 @@ def critics(seeds: int, width: int, device: str) -> CriticEnsemble:
     return critic
 
 
-def gradient(critic: CriticEnsemble, seeds: int, device: str) -> Callable[[], None]:
+def gradient(critic: CriticEnsemble, seeds: int, device: str) -> Run:
     draws = Streams(range(seeds), "data", device)
     observations, actions = draws.normal(BATCH, OBSERVATION_DIM), draws.normal(BATCH, ACTION_DIM)
 
@@ -57,7 +45,7 @@ def gradient(critic: CriticEnsemble, seeds: int, device: str) -> Callable[[], No
     return run
 
 
-def muon_in_a_loop(critic: CriticEnsemble) -> Callable[[], None]:
+def muon_in_a_loop(critic: CriticEnsemble) -> Run:
     matrices, rest = split_parameters(critic)
     members = []
     for stacked in matrices:
@@ -76,8 +64,8 @@ def muon_in_a_loop(critic: CriticEnsemble) -> Callable[[], None]:
     return run
 
 
-def contestants(seeds: int, width: int, device: str) -> dict[str, Callable[[], None]]:
-    def muon(dtype: torch.dtype) -> Callable[[], None]:
+def contestants(seeds: int, width: int, device: str) -> dict[str, Run]:
+    def muon(dtype: torch.dtype) -> Run:
         return MuonWithAdam(*split_parameters(critics(seeds, width, device)), lr=3e-4, ns_dtype=dtype).step
 
     return {
@@ -89,74 +77,25 @@ def contestants(seeds: int, width: int, device: str) -> dict[str, Callable[[], N
     }
 
 
-def seconds(run: Callable[[], object], times: int, device: str) -> float:
-    """Mean wall time of one call."""
-    synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None
-    synchronise()
-    start = time.perf_counter()
-    for _ in range(times):
-        run()
-    synchronise()
-    return (time.perf_counter() - start) / times
-
-
-def measure(seeds: int, width: int, device: str, repeats: int) -> dict[str, Any]:
-    """Median milliseconds of every contestant, and its median ratio to Adam in the same repeat."""
-    runs = contestants(seeds, width, device)
-    times = {}
-    for name, run in runs.items():
-        seconds(run, 3, device)  # warm up
-        times[name] = max(1, int(SECONDS_PER_TURN / seconds(run, 3, device)))
-    turns = [{name: seconds(run, times[name], device) for name, run in runs.items()} for _ in range(repeats)]
-    ratios = {name: [t[name] / t["adam"] for t in turns] for name in runs}
-    return {
-        "device": device,
-        "seeds": seeds,
-        "width": width,
-        "milliseconds": {name: 1e3 * statistics.median(t[name] for t in turns) for name in runs},
-        "ratio_to_adam": {name: statistics.median(values) for name, values in ratios.items()},
-        "ratio_range": {name: [min(values), max(values)] for name, values in ratios.items()},
-    }
-
-
-def line(row: dict[str, Any]) -> str:
-    cells = [
-        f"{row['milliseconds'][name]:10.3f} {row['ratio_to_adam'][name]:6.1f}x"
-        for name in row["milliseconds"]
-    ]
-    return f"{row['device']:5} {row['seeds']:5} {row['width']:5}  " + "".join(cells)
-
-
-def main(repeats: int = 9, threads: int = 1, out: Path = Path("results/benchmarks/muon.json")) -> None:
-    """Time optimiser steps and write the table.
-
-    Args:
-        repeats: turns of every contestant.
-        threads: threads of torch on the CPU.
-        out: where the numbers go.
-    """
-    torch.set_num_threads(threads)
-    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    rows = []
-    for device, seeds, width in product(devices, (1, 5), (64, 128, 256)):
-        rows.append(measure(seeds, width, device, repeats))
-        if len(rows) == 1:
-            print(f"{'':5} seeds width  " + "".join(f"{name:>18}" for name in rows[0]["milliseconds"]))
-        print(line(rows[-1]), flush=True)
-    write_json(
-        out,
-        {
-            "command": shlex.join(["python", *sys.argv]),
-            "what": "milliseconds per call, critics of [seeds x 2 members] with two hidden layers",
-            "versions": versions(),
-            "machine": platform.machine(),
-            "threads": threads,
-            "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "repeats": repeats,
-            "rows": rows,
-        },
+def run(options: Options) -> Table:
+    rows, worst = [], 0.0
+    for device in ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]:
+        for seeds, width in product(SEEDS, WIDTHS):
+            found = {name: Contestant(one) for name, one in contestants(seeds, width, device).items()}
+            values = turns(found, options.repeats, clock(device, 1), options.seconds / 4)
+            over = {name: spread([turn[name] / turn["adam"] for turn in values]) for name in found}
+            worst = max(worst, over["muon fp32"]["median"] / over["torch muon"]["median"])
+            rows += [
+                (device, seeds, width, name, times(over[name]), f"{1e3 * t:.3f}")
+                for name, t in medians(values).items()
+            ]
+            print(rows[-len(found) :], flush=True)
+    return Table(
+        "A step of Muon beside one of Adam",
+        f"Time over that of `torch.optim.Adam(fused=True)` in the same turn; medians of {options.repeats} "
+        "turns (range); processor time, one thread; on CUDA wall time. Critics of [seeds x 2 members] with "
+        "two hidden layers.",
+        ("device", "seeds", "width", "step", "over Adam", "milliseconds"),
+        rows,
+        f"Ours, in float32, takes at most {worst:.2f} times as long as `torch.optim.Muon` member by member.",
     )
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

@@ -1,33 +1,29 @@
 """What five stacked seeds cost beside one, and what threads and neighbouring processes do to them.
-
-    python benchmarks/seeds.py
-
 A worker process trains SAC, as `smac.training` does, for a fixed time and says how many updates it made. In
 every turn each case runs once: one process alone and two side by side, each with one and with two threads of
-torch. Times are wall times; ratios are between cases of the same turn. `cost_of_the_stack` is the time of an
-update of all stacked seeds over that of one seed, so below the number of seeds the stack saves time;
-`slowdown` is the time of an update over that with one process and one thread.
+torch. Times are of the processor, all threads of a process together; ratios are between cases of the same
+turn. `cost_of_the_stack` is the time of an update of all stacked seeds over that of one seed, so below the
+number of seeds the stack saves time; `slowdown` is the time of an update over that with one process and one
+thread.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import statistics
 import time
 from collections.abc import Sequence
 from itertools import product
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
-from timing import Run, circumstances
-from updates import BATCH, agent_of, data_of, loop
 
-from smac.files import write_json
+from benchmarks.tables import Options, Table, times
+from benchmarks.timing import Run, spread
+from benchmarks.updates import BATCH, agent_of, data_of, loop
 
+WIDTHS, STACK = (64, 256), 5
 CASES = list(product((1, 2), (1, 2)))  # (processes, threads of each)
 Turn = dict[tuple[int, int, int], float]  # seconds of an update by (seeds, processes, threads of each)
 
@@ -52,16 +48,16 @@ def work(orders: Connection) -> None:
 
 def seconds_per_update(run: Run, duration: float) -> float:
     """Mean over the updates that begin within `duration` seconds; a slow first one is enough."""
-    start = time.perf_counter()
+    start = time.process_time()
     run()
-    first = time.perf_counter() - start
+    first = time.process_time() - start
     if first > duration:
         return first
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < duration:
+    start, count = time.process_time(), 0
+    while time.process_time() - start < duration:
         run()
         count += 1
-    return (time.perf_counter() - start) / count
+    return (time.process_time() - start) / count
 
 
 def measure(
@@ -71,10 +67,6 @@ def measure(
     for worker in workers[:processes]:
         worker.send((seeds, width, threads, duration))
     return statistics.mean([worker.recv() for worker in workers[:processes]])
-
-
-def span(values: Sequence[float]) -> dict[str, Any]:
-    return {"median": statistics.median(values), "range": [min(values), max(values)]}
 
 
 def row(width: int, stack: int, turns: Sequence[Turn]) -> dict[str, Any]:
@@ -88,84 +80,56 @@ def row(width: int, stack: int, turns: Sequence[Turn]) -> dict[str, Any]:
     }
     for processes, threads in CASES:
         name = case_name(processes, threads)
-        found["cost_of_the_stack"][name] = span(
+        found["cost_of_the_stack"][name] = spread(
             [t[stack, processes, threads] / t[1, processes, threads] for t in turns]
         )
         for seeds in (1, stack):
             times = [t[seeds, processes, threads] for t in turns]
             key = f"{seeds} seed{'s' * (seeds > 1)}, {name}"
             found["milliseconds"][key] = 1e3 * statistics.median(times)
-            found["slowdown"][key] = span([x / t[seeds, 1, 1] for x, t in zip(times, turns, strict=True)])
+            found["slowdown"][key] = spread([x / t[seeds, 1, 1] for x, t in zip(times, turns, strict=True)])
     return found
 
 
-def recommendation(rows: Sequence[dict[str, Any]], stack: int) -> dict[str, str]:
-    """The number of threads with the faster updates, for every width and load."""
-    best = {}
-    for r, seeds, processes in product(rows, (1, stack), (1, 2)):
-        times = {
-            n: r["milliseconds"][f"{seeds} seed{'s' * (seeds > 1)}, {case_name(processes, n)}"]
-            for n in (1, 2)
-        }
-        gain = times[1] / times[2]
-        key = f"width {r['width']}, {seeds} seed{'s' * (seeds > 1)}, {processes} at a time"
-        best[key] = (
-            f"{1 if gain < 1.1 else 2} thread{'s' * (gain >= 1.1)}: two are {gain:.2f}x as fast as one"
-        )
-    return best
-
-
-def main(
-    widths: tuple[int, ...] = (64, 128, 256),
-    stack: int = 5,
-    repeats: int = 5,
-    seconds: float = 0.5,
-    limit: float = 240.0,
-    out: Path = Path("results/benchmarks/seeds.json"),
-) -> None:
-    """Time stacks, threads and neighbours on the CPU, and write the table.
-
-    Args:
-        widths: of the two hidden layers of actor and critics.
-        stack: seeds in the stack.
-        repeats: turns of every case.
-        seconds: of every measurement.
-        limit: no turn begins after so many seconds altogether; each width has at least one.
-        out: where the numbers go.
-    """
-    context, load = multiprocessing.get_context("spawn"), os.getloadavg()[0]
+def run(options: Options) -> Table:
+    context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe() for _ in range(2)]
     for _, end in pipes:
         context.Process(target=work, args=(end,), daemon=True).start()
-    workers, rows = [end for end, _ in pipes], []
-    for width in widths:
-        turns: list[Turn] = []
-        end = time.monotonic() + limit / len(widths)
-        while not turns or (len(turns) < repeats and time.monotonic() < end):
-            turns.append(
-                {
-                    (seeds, processes, threads): measure(workers, seeds, width, processes, threads, seconds)
-                    for (processes, threads), seeds in product(CASES, (1, stack))
-                }
-            )
-        rows.append(row(width, stack, turns))
-        for name, cost in rows[-1]["cost_of_the_stack"].items():
-            times = [f"{ms:.1f} ms" for k, ms in rows[-1]["milliseconds"].items() if k.endswith(name)]
-            print(f"width {width}, {name}: {' and '.join(times)}, {cost['median']:.2f}x", flush=True)
+    workers, found = [end for end, _ in pipes], []
+    for width in WIDTHS:
+        turns: list[Turn] = [
+            {
+                (seeds, processes, threads): measure(
+                    workers, seeds, width, processes, threads, options.seconds
+                )
+                for (processes, threads), seeds in product(CASES, (1, STACK))
+            }
+            for _ in range(options.repeats)
+        ]
+        found.append(row(width, STACK, turns))
     for worker in workers:
         worker.send(None)
-    write_json(
-        out,
-        circumstances()
-        | {
-            "what": f"SAC, batch 256 per seed: 1 and {stack} stacked seeds",
-            "cores": os.cpu_count(),
-            "other_load": {"before": load, "after": os.getloadavg()[0]},
-            "rows": rows,
-            "threads": recommendation(rows, stack),
-        },
+    rows = [
+        (one["width"], case_name(*case), times(one["cost_of_the_stack"][case_name(*case)]),
+         *(times(one["slowdown"][f"{n} seed{'s' * (n > 1)}, {case_name(*case)}"]) for n in (1, STACK)))
+        for one, case in product(found, CASES)
+    ]  # fmt: skip
+    alone = [one["cost_of_the_stack"][case_name(1, 1)]["median"] for one in found]
+    return Table(
+        f"{STACK} stacked seeds beside one, with threads and neighbours",
+        f"SAC, batch {BATCH} per seed. Processor time of a process with all its threads; medians of "
+        f"{options.repeats} turns (range). The stack saves time below {STACK}. The last columns are over "
+        "one process with one thread: what threads waste, and what a neighbour takes away; two threads can "
+        "be faster than one by the wall clock where they are below 2.",
+        (
+            "width",
+            "processes and threads",
+            f"{STACK} seeds over one",
+            "over one thread, one seed",
+            f"over one thread, {STACK} seeds",
+        ),
+        rows,
+        f"{STACK} seeds take {min(alone):.2f} to {max(alone):.2f} times the time of one.",
+        details={"rows": found},
     )
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
+import multiprocessing
 import os
 import platform
+import resource
 import shlex
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from smac.provenance import versions
@@ -80,7 +87,7 @@ def cores() -> int:
 def _program() -> list[str]:
     """What was run: a module by its name, a file by its path."""
     spec = sys.modules["__main__"].__spec__
-    return [sys.argv[0]] if spec is None else ["-m", spec.name]
+    return [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
 
 
 def circumstances(*packages: str) -> dict[str, Any]:
@@ -91,3 +98,67 @@ def circumstances(*packages: str) -> dict[str, Any]:
         "machine": platform.machine(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    return {"median": statistics.median(values), "range": [min(values), max(values)]}
+
+
+def with_children() -> float:
+    """Processor seconds of this process and of all that descend from it and still run."""
+    found = 0.0
+    for process in (own := psutil.Process(), *own.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            taken = process.cpu_times()
+            found += taken.user + taken.system
+    return found
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    """Of the processor."""
+    memory: float
+    """MiB at most, beyond what there was before."""
+
+
+def cost(run: Run) -> Cost:
+    """What a call takes in a fork of this process, which has all imports."""
+    context = multiprocessing.get_context("fork")
+    answer, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_tell_cost, args=(run, theirs))
+    child.start()
+    theirs.close()
+    try:
+        return Cost(*answer.recv())
+    finally:
+        child.join()
+
+
+def _tell_cost(run: Run, answer: Connection) -> None:
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before, began = _peak(), time.process_time()
+    run()
+    answer.send((time.process_time() - began, _peak() - before))
+
+
+def _peak() -> float:
+    """MiB that the process has held at most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+@dataclass(frozen=True)
+class Spent:
+    processor: float
+    wall: float
+
+
+def spent_on(command: Sequence[str], folder: Path) -> Spent:
+    """Seconds that a command takes in a folder, all its processes together; an error if it fails."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Spent(processor, time.perf_counter() - began)

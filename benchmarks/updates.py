@@ -1,54 +1,52 @@
-"""Updates per second of the agents, and what the ways to run them faster gain.
-
-    python benchmarks/updates.py
-    python benchmarks/updates.py --compile --algorithms sac cal_ql smac --seeds 1 --out compiled.json
+"""Updates of the agents: ways to run them faster, and one update of SAC beside other libraries'.
 
 An update is what the training loops do: a batch from the data, `agent.update`, metrics added up. In every
-turn each contestant runs once; ratios are speeds over `eager` in the same turn, so above 1 is faster.
+turn each contestant runs once; ratios are of times within the same turn.
 
-eager           agent.update
-graph           the same from a CUDA graph (smac.training.fast); with a CUDA device only
-memory kept     eager, with `smac.training.fast.keep_freed_memory`; on the CPU only
-compiled        memory kept and the whole update compiled; only with --compile and on the CPU. The first time
-                it takes `compile_seconds`, which pay for themselves after `pays_after` updates (null: never);
-                from the disk it takes `load_seconds`
-plain           SAC without LayerNorm, for comparison with the next
-stable-baselines3  its SAC.train(gradient_steps=1), networks and batches of the same size, once for each seed
+eager               agent.update
+memory kept         the same with `smac.training.fast.keep_freed_memory`: `--updates auto` on the CPU
+graph               the same from a CUDA graph (smac.training.fast); with a CUDA device only
+compiled            memory kept and the whole update compiled: `--updates compile`; on the CPU only
+stable-baselines3   its SAC.train(gradient_steps=1)
+CleanRL             the update of its sac_continuous_action.py, the actor's at every step
+CORL                the update of its sac_n.py, with two critics of two hidden layers
+
+Beside the others SAC has networks like theirs: two hidden layers, ReLU, no LayerNorm, two critics.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 import torch._inductor.config
-import tyro
 from stable_baselines3 import SAC as TheirSAC
 from stable_baselines3.common.logger import Logger
-from timing import Contestant, Run, circumstances, clock, medians, ratios, turns
 from torch import nn
 
+from benchmarks import peers
+from benchmarks.tables import Options, Table, times
+from benchmarks.timing import Contestant, Run, clock, medians, spread, turns
 from smac.agents import AGENTS
 from smac.agents.base import Agent
 from smac.data.replay import OfflineData
 from smac.data.transitions import Episode, Transitions
-from smac.files import write_json
 from smac.streams import Streams
-from smac.training.compiled import CACHE, CompiledUpdate
+from smac.training.compiled import CompiledUpdate
 from smac.training.fast import Update, fast_update, keep_freed_memory
 from smac.training.metrics import RunningMeans
 
 OBSERVATION_DIM, ACTION_DIM, TRANSITIONS = 45, 24, 5_000  # AdroitHandPen's
-BATCH = 256
-SECONDS_PER_TURN = 0.2
+BATCH, WIDTH = 256, 256
+SIZES = ((64, 64), (128, 256), (256, 256))  # width and batch of the comparison with other libraries
+PLAIN = {"layer_norm": False, "backup_entropy": True, "activation": "relu"}
+ALGORITHMS = ("sac", "cal_ql", "smac", "td3", "iql")
 
 
 def agent_of(algorithm: str, seeds: int, width: int, batch: int, device: str, **options: Any) -> Agent:
@@ -98,10 +96,10 @@ class Spaces(gymnasium.Env):
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (ACTION_DIM,))
 
 
-def stable_baselines3(seeds: int, width: int, batch: int, device: str) -> Run:
+def stable_baselines3(width: int, batch: int, device: str) -> Run:
     model = TheirSAC(
         "MlpPolicy", Spaces(), buffer_size=TRANSITIONS, batch_size=batch, device=device,
-        policy_kwargs={"net_arch": [width, width], "activation_fn": nn.SiLU},
+        policy_kwargs={"net_arch": [width, width], "activation_fn": nn.ReLU},
     )  # fmt: skip
     model.set_logger(Logger(None, []))
     rng = np.random.default_rng(0)
@@ -109,134 +107,120 @@ def stable_baselines3(seeds: int, width: int, batch: int, device: str) -> Run:
         s, n = rng.normal(size=(2, 1, OBSERVATION_DIM))
         model.replay_buffer.add(s, n, rng.uniform(-1, 1, (1, ACTION_DIM)), -np.ones(1), np.zeros(1), [{}])
 
-    def run() -> None:
-        for _ in range(seeds):
-            model.train(gradient_steps=1, batch_size=batch)
-
-    return run
+    return lambda: model.train(gradient_steps=1, batch_size=batch)
 
 
-def contestants(algorithm: str, seeds: int, width: int, batch: int, device: str) -> dict[str, Contestant]:
-    """All but the compiled one."""
+def contestants(
+    algorithm: str, seeds: int, width: int, batch: int, device: str, **options: Any
+) -> dict[str, Contestant]:
+    """Ours, but the compiled one."""
     data = data_of(seeds, device)
 
     def looping(update: Update) -> Contestant:
         return Contestant(loop(update, data, batch))
 
-    eager = agent_of(algorithm, seeds, width, batch, device).update
+    eager = agent_of(algorithm, seeds, width, batch, device, **options).update
     found = {"eager": looping(eager)}
     if device == "cuda":
-        found["graph"] = looping(fast_update(agent_of(algorithm, seeds, width, batch, device), "graph"))
+        agent = agent_of(algorithm, seeds, width, batch, device, **options)
+        found["graph"] = looping(fast_update(agent, "graph"))
         for _ in range(10):
             found["graph"].run()  # records
     else:
         found["memory kept"] = with_memory_kept(loop(eager, data, batch))
-    if algorithm == "sac":
-        plain = agent_of(algorithm, seeds, width, batch, device, layer_norm=False, backup_entropy=True)
-        found["plain"] = looping(plain.update)
-        found["stable-baselines3"] = Contestant(stable_baselines3(seeds, width, batch, device))
     return found
 
 
-def compile_in_time(algorithm: str, seeds: int, width: int, batch: int) -> tuple[Contestant, float, float]:
-    """The compiled contestant on the CPU, and what compiling and loading took: CPU time, compiler's too."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[CACHE] = folder
-        seconds = []
-        for _ in range(2):
-            run = loop(
-                CompiledUpdate(agent_of(algorithm, seeds, width, batch, "cpu")), data_of(seeds, "cpu"), batch
-            )
-            start = sum(os.times()[:4])
-            run()
-            seconds.append(sum(os.times()[:4]) - start)
-    return with_memory_kept(run), seconds[0], seconds[1]
+def compiled(algorithm: str, width: int, batch: int, **options: Any) -> tuple[Contestant, float]:
+    """The compiled contestant, and the seconds to its first update: to load it, or to compile it."""
+    torch.compiler.reset()
+    agent = agent_of(algorithm, 1, width, batch, "cpu", **options)
+    run = loop(CompiledUpdate(agent), data_of(1, "cpu"), batch)
+    began = time.process_time()
+    run()
+    return with_memory_kept(run), time.process_time() - began
 
 
-def measure(
-    algorithm: str,
-    seeds: int,
-    width: int,
-    batch: int,
-    device: str,
-    *,
-    threads: int,
-    repeats: int,
-    compiles: bool,
-) -> dict[str, Any]:
-    found, compile_seconds, load_seconds = contestants(algorithm, seeds, width, batch, device), None, None
-    if compiles and device == "cpu":
-        torch.compiler.reset()
-        found["compiled"], compile_seconds, load_seconds = compile_in_time(algorithm, seeds, width, batch)
-    values = turns(found, repeats, clock(device, threads), SECONDS_PER_TURN)
-    middle = medians(values)
-    row = {
+def measured(found: dict[str, Contestant], device: str, options: Options) -> dict[str, Any]:
+    """Milliseconds of every contestant, and its time over that of `eager`."""
+    values = turns(found, options.repeats, clock(device, 1), options.seconds)
+    return {
         "device": device,
-        "algorithm": algorithm,
-        "seeds": seeds,
-        "width": width,
-        "batch": batch,
-        "updates_per_second": {name: 1.0 / t for name, t in middle.items()},
-        "speed_over_eager": ratios(values, "eager"),
+        "milliseconds": {name: 1e3 * t for name, t in medians(values).items()},
+        "over_eager": {name: spread([turn[name] / turn["eager"] for turn in values]) for name in found},
     }
-    if "stable-baselines3" in found:
-        row["speed_over_stable_baselines3"] = ratios(values, "stable-baselines3")
-    if compile_seconds is not None:
-        gained = middle["memory kept"] - middle["compiled"]
-        pays_after = round(compile_seconds / gained) if gained > 0 else None
-        row |= {"compile_seconds": compile_seconds, "load_seconds": load_seconds, "pays_after": pays_after}
-    return row
 
 
-def line(row: dict[str, Any]) -> str:
-    speeds = row["speed_over_eager"]["median"]
-    cells = [f"{name} {row['updates_per_second'][name]:.1f}/s ({speeds[name]:.2f}x)" for name in speeds]
-    note = f"; compiled in {row['compile_seconds']:.0f} s" if "compile_seconds" in row else ""
-    head = f"{row['device']} {row['algorithm']:7} {row['seeds']} seeds, width {row['width']}: "
-    return head + ", ".join(cells) + note
-
-
-def main(
-    algorithms: tuple[str, ...] = ("sac", "cal_ql", "smac", "td3", "iql"),
-    widths: tuple[int, ...] = (256,),
-    seeds: tuple[int, ...] = (1, 5),
-    batch: int = BATCH,
-    compile: bool = False,
-    repeats: int = 5,
-    threads: int = 1,
-    out: Path = Path("results/benchmarks/updates.json"),
-) -> None:
-    """Time updates and write the table.
-
-    Args:
-        algorithms: the agents to time.
-        widths: of the two hidden layers of actor and critics.
-        seeds: sizes of the stack.
-        batch: transitions in a batch, per seed.
-        compile: also compiled updates on the CPU; each takes minutes to compile.
-        repeats: turns of every contestant.
-        threads: threads of torch on the CPU.
-        out: where the numbers go.
-    """
-    torch.set_num_threads(threads)
-    torch._inductor.config.compile_threads = 1  # in this process, whose time is measured
-    rows = []
-    for device in ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]:
-        for case in product(algorithms, seeds, widths):
-            rows.append(measure(*case, batch, device, threads=threads, repeats=repeats, compiles=compile))
-            print(line(rows[-1]), flush=True)
-    write_json(
-        out,
-        circumstances("stable-baselines3")
-        | {
-            "what": f"passes of the training loop, batch {batch} per seed; one updates all stacked seeds",
-            "clock": "wall" if threads > 1 else "CPU time of the process on the CPU, wall on CUDA",
-            "threads": threads,
-            "repeats": repeats,
-            "rows": rows,
-        },
+def beside_others(width: int, batch: int, device: str, options: Options) -> dict[str, Any]:
+    """One update of SAC of one seed, with networks like theirs."""
+    found, began = contestants("sac", 1, width, batch, device, **PLAIN), None
+    if "sac" in options.compiled and device == "cpu":
+        found["compiled"], began = compiled("sac", width, batch, **PLAIN)
+    found["stable-baselines3"] = Contestant(stable_baselines3(width, batch, device))
+    for name, folder, theirs in (
+        ("CleanRL", options.cleanrl, peers.cleanrl),
+        ("CORL", options.corl, peers.corl),
+    ):
+        if folder is not None and device == "cpu":
+            found[name] = Contestant(theirs(folder, Spaces(), width, batch, TRANSITIONS))
+    return {"width": width, "batch": batch, "seconds_to_first_compiled": began} | measured(
+        found, device, options
     )
 
 
-if __name__ == "__main__":
-    tyro.cli(main)
+def of_agent(algorithm: str, seeds: int, device: str, options: Options) -> dict[str, Any]:
+    """An agent with its own networks."""
+    found = contestants(algorithm, seeds, WIDTH, BATCH, device)
+    if algorithm in options.compiled and algorithm != "sac" and seeds == 1 and device == "cpu":
+        found["compiled"], _ = compiled(algorithm, WIDTH, BATCH)
+    return {"algorithm": algorithm, "seeds": seeds} | measured(found, device, options)
+
+
+def run(options: Options) -> Table:
+    torch._inductor.config.compile_threads = 1  # in this process, whose time is measured
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    rows, beside, agents = [], [], []
+    for device, (width, batch) in product(devices, SIZES):
+        beside.append(one := beside_others(width, batch, device, options))
+        rows += cells(f"SAC as others have it, width {width}, batch {batch}, {device}", one)
+        print(rows[-len(one["milliseconds"]) :], flush=True)
+    for device, algorithm, seeds in product(devices, ALGORITHMS, (1, 5)):
+        agents.append(one := of_agent(algorithm, seeds, device, options))
+        rows += cells(
+            f"{algorithm}, width {WIDTH}, batch {BATCH}, {seeds} seed{'s' * (seeds > 1)}, {device}", one
+        )
+    skipped = [name for name in ("CleanRL", "CORL") if getattr(options, name.lower()) is None]
+    return Table(
+        "One update of an agent, beside other libraries",
+        f"Time of an update over that of ours, eager, in the same turn; medians of {options.repeats} turns "
+        "(range). Below 1 it is faster than ours. Processor time of the process, one thread; on CUDA wall "
+        "time. All stacked seeds have their update within one. Observations have 45 numbers and actions "
+        "24, as Adroit's pen.",
+        ("update", "how", "time over ours, eager", "milliseconds"),
+        rows,
+        finding(beside),
+        tuple(f"{name} was not timed: its source is named by --{name.lower()} FOLDER." for name in skipped),
+        {"beside_others": beside, "agents": agents},
+    )
+
+
+def cells(what: str, found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (what, name, times(found["over_eager"][name]), f"{ms:.2f}")
+        for name, ms in found["milliseconds"].items()
+    ]
+
+
+def finding(beside: list[dict[str, Any]]) -> str:
+    """The fastest of ours against every other library, over the sizes."""
+    told = []
+    for name in [
+        name for name in beside[0]["over_eager"] if name in ("stable-baselines3", "CleanRL", "CORL")
+    ]:
+        ratios = []
+        for one in beside:
+            middle = {who: ratio["median"] for who, ratio in one["over_eager"].items()}
+            ours = min(x for who, x in middle.items() if who in ("eager", "memory kept", "compiled", "graph"))
+            ratios.append(middle[name] / ours)
+        told.append(f"{name}'s takes {min(ratios):.2f} to {max(ratios):.2f} times")
+    return f"{', '.join(told)} as long as the fastest of ours."

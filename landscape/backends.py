@@ -34,6 +34,10 @@ AHEAD = 8  # calls at least that are under way, however few workers there are by
 ATTEMPTS = 4  # at a call at which a worker ends by itself
 
 
+class WorkersEnded(UserError):
+    """A call that ends every worker that makes it."""
+
+
 class Cluster(ABC):
     """Workers that a scheduler knows of. There may be none yet, and more later."""
 
@@ -57,12 +61,18 @@ class Cluster(ABC):
     def connected(self) -> bool:
         """Whether the scheduler has not gone since."""
 
-    def each(self, function: Callable[..., Any], calls: Iterable[Sequence[Any]]) -> Iterator[Any]:
+    def each(
+        self,
+        function: Callable[..., Any],
+        calls: Iterable[Sequence[Any]],
+        name: Callable[..., str] | None = None,
+    ) -> Iterator[Any]:
         """What a function returns for every call, in the order in which they end.
 
-        Calls are drawn a few ahead of the workers, so memory does not grow with their number.
+        Calls are drawn a few ahead of the workers, so memory does not grow with their number. `name` of a
+        call says which one it was that ended its workers.
         """
-        more, going = iter(calls), set[Future[Any]]()
+        more, going = iter(calls), dict[Future[Any], Sequence[Any]]()
         told = False
         try:
             while True:
@@ -71,18 +81,22 @@ class Cluster(ABC):
                     log.warning("%s at %s has no workers yet; waiting for some", self.name, self.address)
                 told = not slots
                 room = max(AHEAD, 2 * slots) - len(going)
-                going |= {self.submit(function, *call) for call in islice(more, max(0, room))}
+                going |= {self.submit(function, *call): call for call in islice(more, max(0, room))}
                 if not going:
                     return
-                ended, going = wait(going, POLL, FIRST_COMPLETED)
-                for future in ended:
-                    yield future.result()
+                for future in wait(going, POLL, FIRST_COMPLETED).done:
+                    call = going.pop(future)
+                    try:
+                        found = future.result()
+                    except WorkersEnded as error:
+                        raise UserError(f"{name(*call)}: {error}" if name else str(error)) from None
+                    yield found
         finally:
             for future in going:
                 future.cancel()
 
-    def _ended(self) -> UserError:
-        return UserError(
+    def _ended(self) -> WorkersEnded:
+        return WorkersEnded(
             f"--backend {self.name}: {ATTEMPTS} workers ended while they made the same call; what they said "
             "is in their logs. Without --backend an episode that ends its process is named; what was "
             "played is kept"

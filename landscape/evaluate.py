@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from landscape.backends import Backend, Cluster, check, connect
-from landscape.jobs import EPISODES_PER_JOB, POINTS_PER_STACK, Job, Place, Played, Point, keep, play, play_all
+from landscape.elsewhere import play_all
+from landscape.jobs import EPISODES_PER_JOB, POINTS_PER_STACK, Job, Place, Played, Point, keep, play
 from landscape.store import Store, fill, point_key, scene_key
 from landscape.workers import workers
 from smac.errors import UserError
@@ -32,7 +33,7 @@ class Evaluation:
     """Sample actions instead of taking the mean."""
     time_limit: float = float("inf")
     """Seconds that the simulation of one episode may take; a longer one counts as timed out. Processes of
-    their own play, even with one worker, and are ended if a step hangs; a `backend` waits for the step."""
+    their own play, even with one worker, and are ended if a step hangs."""
     task: str | None = None
     """Task, or environment id, of policies whose files do not say."""
     action_units: Literal["env", "unit"] | None = None
@@ -133,7 +134,7 @@ def _play_elsewhere(
     jobs: Iterable[Job], cluster: Cluster, scene: bytes, take: Callable[[Played], None]
 ) -> None:
     """Have jobs played by the workers of a cluster."""
-    for played, wrong in cluster.each(play_all, ((job, scene) for job in jobs)):
+    for played, wrong in cluster.each(play_all, ((job, scene) for job in jobs), lambda job, _: str(job)):
         take(played)
         if wrong is not None:
             raise UserError(wrong)

@@ -8,7 +8,6 @@ the number of workers or points nor on which episodes were played before.
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from landscape.store import Episode, append, episode_of, scene_key
+from landscape.store import Episode, append, episode_of
 from smac.envs import make_env
-from smac.envs.stability import bytes_of
 from smac.errors import UserError
 from smac.policies import ActorSpec, flat, mean_actions, stack_actor
 from smac.rollout import Cell, LockStep, Mark, Policy, Rollouts, Unplayable
@@ -30,7 +28,6 @@ Point = Mapping[str, np.ndarray]
 
 POINTS_PER_STACK = 8
 EPISODES_PER_JOB = 4
-MEMORY = 2**30  # bytes that the simulators of a process may take, if one for each point takes less
 
 _local = threading.local()  # per process (and thread): environments are built once and reused
 
@@ -63,6 +60,10 @@ class Job:
     stochastic: bool
     time_limit: float
 
+    def __str__(self) -> str:
+        rows, episodes = ({getattr(p, name) for p in self.places} for name in ("row", "episode"))
+        return f"points {min(rows)} to {max(rows)}, episodes {min(episodes)} to {max(episodes)}"
+
 
 def play(job: Job, told: Callable[[Played], None], mark: Mark | None = None) -> None:
     """Play a job. `told` is called with episodes as they end; UserError names one that cannot be played."""
@@ -78,24 +79,6 @@ def play(job: Job, told: Callable[[Played], None], mark: Mark | None = None) -> 
             _play(actor, lock_step, places, job.stochastic, told)
     finally:
         torch.set_num_threads(threads)
-
-
-def play_all(job: Job, scene: bytes) -> tuple[Played, str | None]:
-    """Play a job to its end, on another machine: what was played, and what is wrong if that is not all of it.
-
-    UserError, before anything is played, where episodes would be filed under another key than `scene`.
-    """
-    if scene_key(job.spec, job.task, job.stochastic, job.time_limit) != scene:
-        raise UserError(
-            f"{socket.gethostname()} plays {job.task.name} otherwise than this machine: the versions of this "
-            "package, gymnasium and mujoco, and the files that define the environment, have to be the same"
-        )
-    played: Played = []
-    try:
-        play(job, played.extend)
-    except UserError as error:
-        return played, str(error)
-    return played, None
 
 
 def keep(store: Path | None, played: Played) -> None:
@@ -141,16 +124,10 @@ def _play(
 
 
 def _portions(places: Sequence[Place], lock_step: LockStep) -> Iterator[list[Place]]:
-    """The places column by column, as many columns together as there should be environments for.
-
-    These are limited by the memory that they take, and building them takes no longer than playing has.
-    """
+    """The places column by column, as many columns together as there should be environments for."""
     columns = sorted({place.column for place in places})
     while columns:
-        lock_step.build(1)
-        in_memory = MEMORY // max(1, bytes_of(lock_step.envs[0]))
-        paid = max(len(lock_step.envs), int(lock_step.played / lock_step.building))
-        together = max(1, min(in_memory, paid) // POINTS_PER_STACK)
+        together = lock_step.columns(POINTS_PER_STACK)
         now, columns = columns[:together], columns[together:]
         yield [place for place in places if place.column in now]
 

@@ -11,7 +11,6 @@ import torch
 from gymnasium import Env
 from torch import Tensor
 
-from smac.data.memory_map import load_transitions
 from smac.data.transitions import Episode, Transitions
 from smac.envs import make_env
 from smac.errors import UserError
@@ -61,6 +60,8 @@ def probe_of_policy(policy: PolicyCheckpoint, name: str, task: Task, seeds: Sequ
 
 def probe_of_dataset(dataset: str, root: Path | None, task: Task, seed: int) -> Probe:
     """`SIZE` transitions of a dataset, drawn without replacement."""
+    from smac.data.memory_map import load_transitions  # with Minari and h5py, slow to load
+
     found = load_transitions(dataset, task, root, discount=DISCOUNT)
     rng = np.random.default_rng(derive_seed(seed, "probe"))
     index = np.sort(rng.choice(len(found), size=min(SIZE, len(found)), replace=False))

@@ -40,7 +40,6 @@ from smac.rollout import Mark, Status
 # are not safe, a new interpreter imports what it needs.
 PROCESSES: Any = get_context("fork" if sys.platform == "linux" else "spawn")
 POLL = 0.25  # seconds between two looks at what does not speak
-GRACE = 1.0  # seconds over the time limit after which a step is held to hang
 PATIENCE = 2.0  # seconds that a worker has to end by itself
 ATTEMPTS = 2  # at an episode at which a worker ends by itself
 
@@ -98,10 +97,7 @@ class Worker:
     @property
     def hangs(self) -> bool:
         """Whether a step, or a reset, has taken longer than the time limit and some grace."""
-        if self.job is None or self.mark[0] < 0:
-            return False
-        _, since, before, _ = self.mark
-        return time.monotonic() - since + before > self.job.time_limit + GRACE
+        return self.job is not None and Mark(self.mark).hangs(self.job.time_limit)
 
     def stop(self, force: bool = False) -> None:
         """End the process, by force if it has to be."""

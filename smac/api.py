@@ -27,10 +27,10 @@ from smac.agents import OFFLINE, ONLINE, default_config, method_label
 from smac.envs.units import Units
 from smac.errors import UserError
 from smac.files import default_directory, read_json
-from smac.policies.playing import Playable, of_checkpoint, playable
+from smac.policies.playing import Playable, of_checkpoint, playable, together
 from smac.tasks import get_task
 from smac.training.comparison import evaluated, last_evaluation
-from smac.training.evaluate import evaluate_policy
+from smac.training.evaluate import evaluate_policies
 from smac.training.jobs import (
     Finetuning,
     Job,
@@ -288,7 +288,11 @@ def played(
         raise UserError(f"--episodes must be at least 1, got {episodes}")
     policies[0].check(stochastic)
     how: dict[str, Any] = {"episodes": episodes, "seed": seed, "stochastic": stochastic}
-    return {one.seed: evaluate_policy(one.task, one.policy, **how) for one in policies}
+    stack = together(policies)
+    if stack is not None:
+        found = evaluate_policies(policies[0].task, stack, len(policies), **how)
+        return {one.seed: numbers for one, numbers in zip(policies, found, strict=True)}
+    return {one.seed: evaluate_policies(one.task, one.policy, 1, **how, columns=1)[0] for one in policies}
 
 
 def split_options(

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from math import isfinite
 from typing import Any, Protocol, Self
@@ -21,11 +21,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smac.envs.stability import diverged
+from smac.envs.direct import Direct, agrees, direct
+from smac.envs.stability import bytes_of, diverged
 from smac.errors import UserError
 from smac.streams import derive_seed
 
 logger = logging.getLogger(__name__)
+MEMORY = 2**30  # bytes that the simulators of a process may take, if one for each point takes less
 
 
 class Status(IntEnum):
@@ -66,6 +68,15 @@ class Rollouts:
             solved=np.full(shape, np.nan),
             statuses=np.zeros(shape, np.int8),
         )
+
+    def part(self, *, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> Self:
+        """The results of some points and episodes, by their indices; None for all."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        if rows is not None:
+            found = {name: x[list(rows)] for name, x in found.items()}
+        if columns is not None:
+            found = {name: x[:, list(columns)] for name, x in found.items()}
+        return type(self)(**found)
 
     def put(self, rows: Sequence[int], columns: Sequence[int], part: Rollouts) -> None:
         """Take over the results of some points and episodes, by their indices."""
@@ -112,6 +123,7 @@ class Mark:
     """
 
     NOTHING, MAKING = -1.0, -2.0  # no environment at work; one is being made
+    GRACE = 1.0  # seconds over the time limit after which a step is held to hang
 
     def __init__(self, numbers: list[float] | ctypes.Array[ctypes.c_double] | None = None) -> None:
         self.numbers = numbers if numbers is not None else [self.NOTHING, 0.0, 0.0, 0.0]
@@ -119,6 +131,11 @@ class Mark:
     def set(self, cell: float, seconds: float = 0.0, step: int = 0) -> None:
         self.numbers[1], self.numbers[2], self.numbers[3] = time.monotonic(), seconds, step
         self.numbers[0] = cell
+
+    def hangs(self, time_limit: float) -> bool:
+        """Whether a step, or a reset, has taken longer than the time limit of its episode and some grace."""
+        cell, since, before, _ = self.numbers
+        return cell >= 0 and time.monotonic() - since + before > time_limit + self.GRACE
 
 
 Cell = tuple[int, int]  # point and column
@@ -138,6 +155,7 @@ class LockStep:
         """`time_limit`: seconds that the simulation of one episode may take, the policy not counted."""
         self.make_env, self.horizon, self.device, self.time_limit = make_env, horizon, device, time_limit
         self.envs: list[gymnasium.Env] = []
+        self.steppers: dict[gymnasium.Env, Direct] = {}  # of those that can be stepped directly
         self.building = 0.0  # seconds that one environment took to build, on average
         self.played = 0.0  # seconds that all episodes took
         self.mark = Mark()
@@ -192,9 +210,23 @@ class LockStep:
         while len(self.envs) < count:
             began, before = time.monotonic(), len(self.envs)
             self.mark.set(Mark.MAKING)
-            self.envs.append(self.make_env())
+            self.envs.append(env := self.make_env())
+            stepper = direct(env) if self.envs[0] in self.steppers or before == 0 else None
+            if stepper is not None and (before > 0 or agrees(env, stepper)):
+                self.steppers[env] = stepper
             self.mark.set(Mark.NOTHING)
             self.building += (time.monotonic() - began - self.building) / (before + 1)
+
+    def columns(self, points: int) -> int:
+        """How many episodes of so many points should be played together, at least one.
+
+        Their environments are limited by the memory that they take, and building them takes no longer than
+        playing has.
+        """
+        self.build(1)
+        in_memory = MEMORY // max(1, bytes_of(self.envs[0]))
+        paid = max(len(self.envs), int(self.played / self.building))
+        return max(1, min(in_memory, paid) // points)
 
     def _reset(self, going: Sequence[_Going], seeds: Sequence[int], shape: Cell) -> np.ndarray:
         """Begin every episode; observations [points, columns, obs], zeros where none is played."""
@@ -213,6 +245,9 @@ class LockStep:
             if np.shape(observation) != space:
                 raise Unplayable(*one.cell, seed, _other_shape(observation, space))
             one.seed, observations[one.cell] = seed, observation
+            if stepper := self.steppers.get(one.env):
+                stepper.begin()
+                one.step = stepper.step
         return observations
 
     def _noise(self, seeds: Sequence[int]) -> torch.Tensor:
@@ -240,7 +275,7 @@ class LockStep:
             mark[1], mark[2], mark[3] = began, one.seconds, t
             mark[0] = index
             try:
-                observation, reward, terminated, truncated, info = one.env.step(actions[index])
+                observation, reward, terminated, truncated, info = one.step(actions[index])
             except UserError:
                 raise
             except (Exception, SystemExit) as error:  # it ends this episode, not the study
@@ -276,6 +311,7 @@ class LockStep:
         """
         logger.warning("an episode was given up: its environment raised %r", error)
         self.envs.remove(one.env)
+        self.steppers.pop(one.env, None)
         with suppress(Exception):
             one.env.close()
         return Status.CRASHED if isinstance(error, SystemExit) else Status.DIVERGED
@@ -284,6 +320,7 @@ class LockStep:
         for env in self.envs:
             env.close()
         self.envs.clear()
+        self.steppers.clear()
 
 
 @dataclass(eq=False)
@@ -300,6 +337,10 @@ class _Going:
     solved: float = np.nan
     status: Status = Status.NOT_PLAYED
     length: int = 0
+    step: Callable[[np.ndarray], Any] = field(init=False)  # the environment's, or the same in less time
+
+    def __post_init__(self) -> None:
+        self.step = self.env.step
 
     def end(self, status: Status, length: int) -> Self:
         self.status, self.length = status, length

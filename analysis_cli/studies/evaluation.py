@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_cli.console import console, tell, wrote
 from analysis_cli.dry import Planned, of_episodes
-from figures.draw import draw
 from landscape.backends import Backend, connect
 from landscape.evaluate import Evaluation
 from landscape.statistics import Adaptive
@@ -47,7 +46,7 @@ class EvaluationOptions:
     """Random seed of the episodes and of the bootstrap."""
     time_limit: float = float("inf")
     """Time limit of one episode in seconds; a longer one is recorded as timed out. A step that hangs is
-    stopped, except with --backend."""
+    stopped."""
     task: str | None = None
     """Task or environment id, for policies of other libraries, whose files do not say it."""
     action_units: Literal["env", "unit"] | None = None
@@ -157,6 +156,8 @@ def _asked(options: DataclassInstance) -> dict[str, str]:
 
 def finish(result: Study, out: Path, command: str, *further: Path) -> None:
     """Write a result, draw it, and say which files there are, `further` ones among them."""
+    from figures.draw import draw  # with matplotlib and plotly, slow to load and for the end
+
     result.write(out, command)
     tell(said(result.contents(command)) | {"out": str(out)})
     end(out, [out / "returns.npz", out / "result.json", *draw(out), *further])

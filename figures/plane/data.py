@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from figures.files import Floats, damaged, read_as
 from figures.labels import shortened
@@ -146,6 +145,8 @@ class Plane:
 
     def filled(self, field: str) -> Floats:
         """A field with the nearest known value wherever one is unknown, for drawing under hatches."""
+        from scipy.ndimage import distance_transform_edt  # slow to load, and lines do without
+
         values = self.fields[field]
         nearest = distance_transform_edt(np.isnan(values), return_distances=False, return_indices=True)
         return values[tuple(nearest)]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 
 from landscape.geometry.vectors import Vector
 from smac.errors import UserError
@@ -58,6 +57,8 @@ def distance_matrix(vectors: Vector) -> Vector:
 
     Not from inner products, which lose what is much shorter than the vectors: a step of training is.
     """
+    from scipy.spatial.distance import pdist, squareform  # slow to load
+
     return squareform(pdist(np.asarray(vectors, dtype=np.float64)))
 
 
@@ -146,6 +147,8 @@ def kruskal_stress(distances: Vector, positions: Vector) -> float:
     sqrt(1 - cos^2) of the two as vectors, whichever of them the sum below is of. A common scale is no error,
     so pictures without units (t-SNE) compare with those that have them. 1 where all positions are equal.
     """
+    from scipy.spatial.distance import pdist, squareform  # slow to load
+
     true, shown = squareform(distances, checks=False), pdist(positions)
     if not shown.any():
         return 1.0

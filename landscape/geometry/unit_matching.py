@@ -8,7 +8,6 @@ objective of weight matching (Ainsworth et al. 2023); with scales it is the dist
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from landscape.geometry.networks import hidden_layers
 from landscape.geometry.vectors import Params, Vector
@@ -160,6 +159,8 @@ def match_layer(
     The sign of a unit acts on `scaled` and `outgoing`. With LayerNorm the incoming weights stay as they are,
     and their part of the inner product counts with its own sign.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to load
+
     signed = a.scaled(layer) @ b.scaled(layer).T
     if outgoing:
         signed += a.outgoing(layer) @ b.outgoing(layer).T

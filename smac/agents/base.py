@@ -53,7 +53,7 @@ class AgentConfig:
     """Learning rate of the actor."""
     optimiser: Literal["adam", "muon"] = "adam"
     """Optimiser of actor and critics. `muon`: Muon for hidden matrices and Adam for all other parameters,
-    with the same learning rate; slower per update than Adam (results/benchmarks/muon.json)."""
+    with the same learning rate; slower per update than Adam (results/benchmarks/muon.md)."""
     reward_scale: ScaleRule = 1.0
     """Factor on the rewards in training; reported returns are the task's own. `return_range`: scale such that
     the dataset's returns span 1,000 (IQL on locomotion)."""

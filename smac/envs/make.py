@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from gymnasium.spaces import Box
 
 from smac.envs.adroit import CorrectedReward
 from smac.envs.kitchen import CompletionFlags, KitchenReward
+from smac.envs.stability import log_warnings
 from smac.envs.wrappers import FlatObservation, OwnReward, ScaledAction, SuccessReward, UnitAction
 from smac.errors import UserError
 from smac.tasks import Task, is_own, kitchen
@@ -69,6 +71,8 @@ def make_env(task: Task) -> gymnasium.Env:
             )
     except (gymnasium.error.Error, TypeError, ValueError, ImportError) as error:
         raise UserError(f"task {task.name}: the environment cannot be made ({error})") from None
+    if "mujoco" in sys.modules:
+        log_warnings()
     _remove_model_file(env)
     env = REWARD_WRAPPERS[task.reward](FlatObservation(env, _keys(task, env)))
     for name in task.wrappers:

@@ -6,23 +6,33 @@ It resets a state that it lost silently, and goes on with finite numbers.
 from __future__ import annotations
 
 import logging
+from functools import cache
 
 import gymnasium
-import mujoco
 
-# MuJoCo would write them to a file in whatever directory the user is in
-mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
-
-# The counters that MuJoCo raises before it resets its state by itself; a new episode sets them to 0
-_BAD = [int(kind) for kind in (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL,
-                               mujoco.mjtWarning.mjWARN_BADQACC)]  # fmt: skip
 _INNER = ("ant_env", "point_env", "robot_env")  # where the mazes and the kitchen keep their simulator
 
 
 def diverged(env: gymnasium.Env) -> bool:
     """True if the simulation became unstable since the last reset; False where no MuJoCo is inside."""
     warning = getattr(getattr(_simulator(env), "data", None), "warning", None)
-    return warning is not None and bool(warning.number[_BAD].any())
+    return warning is not None and bool(warning.number[_bad()].any())
+
+
+@cache
+def _bad() -> list[int]:
+    """The counters that MuJoCo raises before it resets its state by itself; a new episode sets them to 0."""
+    from mujoco import mjtWarning as kind  # which whoever asks has; others need not load it
+
+    return [int(kind.mjWARN_BADQPOS), int(kind.mjWARN_BADQVEL), int(kind.mjWARN_BADQACC)]
+
+
+@cache
+def log_warnings() -> None:
+    """Let MuJoCo log its warnings, which it would write to a file in whatever directory the user is in."""
+    import mujoco
+
+    mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
 
 
 def bytes_of(env: gymnasium.Env) -> int:

@@ -1,11 +1,12 @@
 """Policies to play episodes with, of every format: what `smac evaluate` and `smac render` take.
 
-A checkpoint of ours acts as its agent does; any other policy acts on one observation after the other, so that
-functions and black boxes without parameters can, too.
+Checkpoints of ours act as their agents do, several as one stack; any other policy acts on one observation
+after the other, so that functions and black boxes without parameters can, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class Playable:
     """How it is called, such as `online SAC`."""
     algorithm: str
     seed: int
+    checkpoint: Checkpoint | None = None
+    """Of ours."""
 
     def check(self, stochastic: bool) -> None:
         """UserError if sampled actions are asked of a policy that has none."""
@@ -93,8 +96,22 @@ def of_checkpoint(checkpoint: Checkpoint, task: str | None = None) -> Playable:
     about = checkpoint.description
     check_task(checkpoint.path, about.task, task)
     kind = agent_class(about.algorithm)
-    agent = kind(config_of(about), about.observation_dim, about.action_dim, [about.seed])
-    agent.load_tensors([checkpoint.tensors])
     stochastic = kind.actor_kind != "deterministic"
     label = f"{about.moment} {kind.label}"
-    return Playable(get_task(about.task), agent.actor, stochastic, label, about.algorithm, about.seed)
+    policy = _stack_of([checkpoint])
+    return Playable(get_task(about.task), policy, stochastic, label, about.algorithm, about.seed, checkpoint)
+
+
+def together(policies: Sequence[Playable]) -> Policy | None:
+    """Policies of one run, seeds of it, as one stack; None where one of them is not of ours."""
+    checkpoints = [one.checkpoint for one in policies if one.checkpoint is not None]
+    return _stack_of(checkpoints) if len(checkpoints) == len(policies) else None
+
+
+def _stack_of(checkpoints: Sequence[Checkpoint]) -> Policy:
+    """The actors of checkpoints of one algorithm and one configuration."""
+    about = checkpoints[0].description
+    seeds = [one.description.seed for one in checkpoints]
+    agent = agent_class(about.algorithm)(config_of(about), about.observation_dim, about.action_dim, seeds)
+    agent.load_tensors([one.tensors for one in checkpoints])
+    return agent.actor

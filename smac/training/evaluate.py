@@ -11,6 +11,7 @@ from smac.envs import make_env, tells_success
 from smac.rollout import LockStep, Policy, Rollouts, episode_seeds, joined
 from smac.tasks import Task
 
+COLUMNS = 8  # episodes at a time, of every policy of a stack
 ENVIRONMENTS = 64  # built at most for an evaluation: a hundred MuJoCo models take a gigabyte
 
 
@@ -53,18 +54,42 @@ def summary(task: Task, rollouts: Rollouts) -> dict[str, np.ndarray]:
     }
 
 
-def evaluate_policy(
-    task: Task, policy: Policy, *, episodes: int, seed: int, stochastic: bool
-) -> dict[str, dict[str, float]]:
+def evaluate_policies(
+    task: Task,
+    policy: Policy,
+    stack: int,
+    *,
+    episodes: int,
+    seed: int,
+    stochastic: bool,
+    columns: int = COLUMNS,
+) -> list[dict[str, dict[str, float]]]:
     """Mean and standard error over episodes of return, score, success, length; of what the task has.
 
-    `policy` is a stack of one.
+    One mapping for each of the `stack` policies, which play the same episodes in one forward pass, `columns`
+    at a time; a policy that acts on one observation only wants 1. Episode j always has column j modulo
+    `columns`, whether its neighbours are played or not, so what it comes to does not depend on their number.
     """
     lock_step = LockStep(lambda: make_env(task), task.horizon)
-    played = joined(
-        [lock_step.play(policy, 1, [s], stochastic=stochastic) for s in episode_seeds(seed, episodes)]
-    )
-    lock_step.close()
+    seeds, parts = episode_seeds(seed, episodes), []
+    try:
+        for first in range(0, episodes, columns):
+            block = [*seeds[first : first + columns]]
+            padded, wanted = block + [0] * (columns - len(block)), range(len(block))
+            while wanted:
+                count = lock_step.columns(stack)
+                now, wanted = wanted[:count], wanted[count:]
+                cells = [(p, j) for p in range(stack) for j in now]
+                played = lock_step.play(policy, stack, padded, stochastic=stochastic, cells=cells)
+                parts.append(played.part(columns=now))
+    finally:
+        lock_step.close()
+    played = joined(parts)
+    return [_told(task, played.part(rows=[p])) for p in range(stack)]
+
+
+def _told(task: Task, played: Rollouts) -> dict[str, dict[str, float]]:
+    """Of one policy, [1, episodes]."""
     fields = {
         "return": played.returns[0],
         "score": np.asarray(task.score(played.returns[0], played.solved[0])),
@@ -72,7 +97,7 @@ def evaluate_policy(
     if tells_success(task, played.successes):
         fields["success"] = played.successes[0].astype(float)
     fields["length"] = played.lengths[0].astype(float)
-    root = np.sqrt(max(episodes - 1, 1))
+    root = np.sqrt(max(played.returns.shape[1] - 1, 1))
     return {
         name: {"mean": float(x.mean()), "standard_error": float(x.std() / root)}
         for name, x in fields.items()

@@ -5,7 +5,7 @@
 
 On a GPU the networks of this field are so small that launching their kernels takes longer than running them;
 a CUDA graph launches the kernels of a whole update at once. On the CPU much of the time of wide stacks goes
-into asking the system for memory again and again, which can be had for nothing (updates.json in
+into asking the system for memory again and again, which can be had for nothing (updates.md in
 results/benchmarks). Compiling a whole update (smac.training.compiled) takes minutes the first time, so it
 must be asked for.
 """

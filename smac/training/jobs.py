@@ -21,8 +21,6 @@ from smac.agents import OFFLINE, ONLINE, Registry, agent_class, config_of, defau
 from smac.agents.base import AgentConfig
 from smac.agents.registry import GROUP
 from smac.checkpoint import Checkpoint, load_checkpoint
-from smac.data.memory_map import load_transitions
-from smac.data.minari_io import find_dataset
 from smac.data.replay import OfflineData
 from smac.data.rewards import reward_scale
 from smac.envs import env_spec
@@ -315,6 +313,9 @@ def read_offline(
     device: torch.device,
 ) -> tuple[OfflineData, str]:
     """The named dataset, or the task's own, as `config` trains on it; and the path it was found at."""
+    from smac.data.memory_map import load_transitions  # with Minari and h5py, slow to load
+    from smac.data.minari_io import find_dataset
+
     named = task.data(dataset)
     transitions = load_transitions(named, task, root, discount=config.discount)
     data = OfflineData(

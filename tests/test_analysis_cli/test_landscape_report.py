@@ -85,7 +85,7 @@ def test_a_study_that_ended_without_its_pictures_draws_them(finetuned, tmp_path,
     for path in (whole, out):
         with monkeypatch.context() as patch:
             if path == out:
-                failing(patch, "analysis_cli.studies.evaluation.draw")
+                failing(patch, "figures.draw.draw")
             status = run(landscape, line, *ends_of(finetuned), "--out", path)
         assert status == (2 if path == out else 0)
     assert "No space left" in capsys.readouterr().err

@@ -49,3 +49,25 @@ def test_a_package_adds_a_verb_but_takes_none_of_ours(monkeypatch):
         "colours": "fractions:Fraction",
     }
     assert "colours  This class implements rational numbers." in " ".join(program.help().split("\n"))
+
+
+def test_a_line_starts_without_what_only_other_commands_need():
+    """Half of the time of a small study once went into such imports."""
+    slow = {
+        "scipy.stats",
+        "scipy.spatial",
+        "sklearn",
+        "minari",
+        "h5py",
+        "mujoco",
+        "matplotlib",
+        "plotly",
+        "pandas",
+    }
+    code = (
+        "import sys\nfrom analysis_cli.landscape import parse\n"
+        "parse(['interpolate', '--from', 'a', '--to', 'b', '--task', 'Pendulum-v1'])\n"
+        f"sys.exit(', '.join({slow} & set(sys.modules)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -8,15 +8,18 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
-from test_workers import EPISODES, POINTS, play
+from test_workers import EPISODES, POINTS, SEEDS, SPEC, play, points, task
 
 from landscape import backends
 from landscape.backends import connect
+from landscape.elsewhere import play_watched
 from landscape.evaluate import Evaluation
+from landscape.jobs import Job, Place, Played
 from landscape.store import Store
 from smac.errors import UserError
-from smac.rollout import Rollouts
+from smac.rollout import Rollouts, Status
 
 HERE = Path(__file__).parent
 
@@ -81,8 +84,32 @@ def test_a_killed_worker_of_dask_loses_nothing(dask, whole, tmp_path):
 
 @pytest.mark.slow
 def test_an_episode_that_ends_every_worker_of_dask_is_told(dask, tmp_path):
-    with pytest.raises(UserError, match="4 workers ended while they made the same call"):
+    message = "points 0 to 2, episodes 0 to 3: --backend dask: 4 workers ended while they made the same call"
+    with pytest.raises(UserError, match=message):
         play("kill", 2, **dask, store=tmp_path)
+
+
+def test_a_step_that_hangs_on_dask_times_out_as_on_this_machine(dask, whole, tmp_path):
+    found = play("hang", 3, {"once": str(tmp_path / "a")}, **dask, time_limit=0.5)
+    timed_out = found.statuses == Status.TIMED_OUT
+    assert timed_out.sum() == 1
+    assert timed_out[:, 3].any()
+    assert found.lengths[timed_out] == 1  # steps before the one that hangs
+    np.testing.assert_array_equal(found.returns[~timed_out], whole.returns[~timed_out])
+
+
+def test_a_call_that_is_given_up_keeps_what_was_played_and_goes_on_elsewhere(made, whole, tmp_path):
+    """In this process: the thread that hangs is left, and another one plays the rest of the job."""
+    about = task("hang", 1, once=str(tmp_path / "once"))
+    places = tuple(Place(0, j, 0, j, SEEDS[j], "") for j in range(4))
+    played: Played = []
+    play_watched(Job(SPEC, about, (points()[0],), places, False, 0.3), played)
+    found = {place.episode: episode for place, episode in played}
+    assert found[1].status == "timed_out"
+    assert [found[j].value for j in (0, 2, 3)] == [whole.returns[0, j] for j in (0, 2, 3)]
+    assert len(played) == 4
+    with pytest.raises(UserError, match=r"point 0, episode 2 \(seed \d+\): reset\(\)"):
+        play_watched(Job(SPEC, task("reset", 2), (points()[0],), places, False, 0.3), [])
 
 
 @pytest.fixture(scope="module")
