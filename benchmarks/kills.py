@@ -1,6 +1,6 @@
 """Kill every command that writes at random moments, give it again, and compare all bytes.
 
-    python benchmarks/kills.py --kills 100 --out results/landscape/kills
+    python -m benchmarks.kills --kills 100 --out results/landscape/kills
 
 Each command first runs twice undisturbed, in the same folder: the files that come out alike both times are
 those that must come out alike after a kill as well; the others (they hold seconds that passed) are listed.
@@ -27,9 +27,9 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from timing import circumstances
 
-from smac.files import write_json, write_text
+from benchmarks.timing import circumstances
+from smac.files import read_json, write_json, write_text
 from smac.tables import markdown_table
 
 TASK = "pointmaze-umaze@horizon=40"
@@ -49,17 +49,25 @@ CASES = {
     "pretrain": f"{PRETRAIN} --out made",
     "finetune": f"{FINETUNE} --out made",
     "transfer": f"smac transfer {DATA} --offline td3_bc,iql --online sac --seeds 2 --workers 2 "
-    f"'--pretrain=--steps 30 {TINY}' '--finetune=--steps 60 {TINY}' --out made",
+    f"'--pretrain=--steps 30 {TINY}' "
+    "'--finetune=--steps 60 --eval-episodes 1 --eval-every 20 --save-every 10' --out made",
     "interpolate": f"landscape interpolate {ENDS} --margin 5 --points 7 --episodes 8 --workers 2 --out made",
     "interpolate --adaptive": f"landscape interpolate {ENDS} --margin 5 --points 5 --adaptive "
     "--first-episodes 4 --most-episodes 16 --workers 2 --out made",
     "plane": "landscape plane --through pre/seed-0/offline.safetensors pre/seed-1/offline.safetensors "
     "fine/seed-0/online.safetensors --margin 5 --nx 5 --ny 5 --episodes 2 --workers 2 --out made",
     "trajectory": "landscape trajectory --run fine/seed-0 --margin 5 --episodes 4 --workers 2 --out made",
-    "project": "landscape project fine --episodes 2 --workers 2 --by pca --out made",
+    "project": "landscape project fine/seed-0 fine/seed-1 --episodes 2 --workers 2 --by pca --out made",
     "report": "landscape report fine --margin 5 --points 5 --episodes 4 --workers 2 --out made",
     "reproduce": "landscape reproduce transfer --preset smoke --workers 2 --out made",
 }
+
+
+SHARES = {
+    "data collect": 14, "pretrain": 14, "finetune": 14, "trajectory": 12, "project": 12, "plane": 10,
+    "interpolate": 8, "interpolate --adaptive": 6, "report": 4, "transfer": 4, "reproduce": 2,
+}  # fmt: skip
+"""Of a hundred kills; the longest commands get the fewest."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ def table(outcomes: Sequence[Outcome], timed: dict[str, tuple[str, ...]]) -> str
         [
             "# Commands killed at random moments and given again",
             "",
-            "    python benchmarks/kills.py --out results/landscape/kills",
+            "    python -m benchmarks.kills --kills 100 --out results/landscape/kills",
             "",
             markdown_table(columns, rows),
             "",
@@ -193,12 +201,11 @@ def main(
     """Kill, repeat, compare.
 
     Args:
-        kills: in all, spread over the commands.
+        kills: in all; a command gets its share.
         seed: of the moments.
-        only: the commands.
+        only: the commands; what the table has of others stays.
         out: where the table and the numbers go, with endings .md and .json.
     """
-    rng = np.random.default_rng(seed)
     ways = ("SIGKILL", "SIGKILL of all", "SIGTERM")
     outcomes: list[Outcome] = []
     timed: dict[str, tuple[str, ...]] = {}
@@ -208,9 +215,10 @@ def main(
             status, said = run(line, folder)
             if status:
                 raise SystemExit(f"{line}: {said}")
-        for k, name in enumerate(only):
+        for name in only:
+            rng = np.random.default_rng([seed, list(CASES).index(name)])
             reference, timed[name], seconds = undisturbed(name, folder)
-            for j in range(kills // len(only) + (k < kills % len(only))):
+            for j in range(math.ceil(kills * SHARES[name] / 100)):
                 how, after = ways[j % 3], float(rng.uniform(0.0, seconds))
                 while not kill(CASES[name], folder, how, after):
                     shutil.rmtree(folder / "made")
@@ -225,9 +233,18 @@ def main(
                 if status:
                     print(said[-2000:], flush=True)
                 shutil.rmtree(folder / "made", ignore_errors=True)
-    write_text(out.with_suffix(".md"), table(outcomes, timed))
+    numbers = out.with_suffix(".json")
+    if numbers.exists():  # what was found of other commands stays
+        before = read_json(numbers)
+        for name in CASES:
+            if name in before["not compared"] and name not in timed:
+                timed[name] = tuple(before["not compared"][name])
+                own = [found for found in before["kills"] if found["command"] == name]
+                outcomes += [Outcome(**(found | {"differing": tuple(found["differing"])})) for found in own]
+    timed = {name: timed[name] for name in CASES if name in timed}
     about = {"what": __doc__, "seed": seed, "kills": [vars(o) for o in outcomes], "not compared": timed}
-    write_json(out.with_suffix(".json"), circumstances() | about)
+    write_json(numbers, circumstances() | about)
+    write_text(out.with_suffix(".md"), table(outcomes, timed))
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def asked_for(
         raise UserError("no format is named (--formats): name at least one of png, pdf, svg")
     if latex:
         if style != "paper":
-            raise UserError("--latex is for --style paper: give both")
+            raise UserError("letters of LaTeX (--latex) are for the style of a paper (--style): give both")
         check_latex()
     return Output(style, None if width is None else inches(width), formats, latex)
 

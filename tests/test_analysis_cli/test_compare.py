@@ -172,8 +172,11 @@ def test_what_is_not_understood_is_refused_before_anything_is_written(
 def test_a_comparison_needs_two_methods(theirs, tmp_path):
     with pytest.raises(UserError, match="a comparison is of two methods or more"):
         functions.compare({"m": "nowhere"})
-    with pytest.raises(UserError, match="not a readable TOML file"):
+    with pytest.raises(UserError, match=r"none\.toml: no such file"):
         read_toml(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("a = ")
+    with pytest.raises(UserError, match=r"bad\.toml: not a readable TOML file"):
+        read_toml(tmp_path / "bad.toml")
     assert read_mapping({"m": ["a", "b"]}) == [Said("m", runs=("a", "b"))]
 
 
