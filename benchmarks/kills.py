@@ -11,7 +11,7 @@ no other file, none missing and none that differs.
 
 from __future__ import annotations
 
-import filecmp
+import hashlib
 import math
 import os
 import shlex
@@ -133,22 +133,31 @@ def alive(group: int) -> bool:
     return True
 
 
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file's digest by its name; the files of a store of episodes as one.
+
+    Each process that plays has a file of its own in a store, with lines in the order of play: what a store
+    holds is the lines of all of them, in any order.
+    """
+    found: dict[str, bytes] = {}
+    stores: dict[str, list[bytes]] = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if path.suffix == ".jsonl":
+            stores.setdefault(str(name.parent / "*.jsonl"), []).extend(path.read_bytes().splitlines())
+        elif path.is_file():
+            found[str(name)] = digest(path.read_bytes())
+    return found | {name: digest(b"\n".join(sorted(lines))) for name, lines in stores.items()}
 
 
-def same(one: Path, other: Path) -> bool:
-    """Byte by byte; lines of a store of episodes in any order, which is that in which they were played."""
-    if one.suffix == ".jsonl":
-        return sorted(one.read_bytes().splitlines()) == sorted(other.read_bytes().splitlines())
-    return filecmp.cmp(one, other, shallow=False)
+def digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def differences(one: Path, other: Path) -> tuple[str, ...]:
     """Files that only one of the folders has, or that differ."""
-    mine, theirs = files(one), files(other)
-    changed = {name for name in mine & theirs if not same(one / name, other / name)}
-    return tuple(sorted((mine ^ theirs) | changed))
+    mine, theirs = contents(one), contents(other)
+    return tuple(sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)))
 
 
 def undisturbed(name: str, folder: Path) -> tuple[Path, tuple[str, ...], float]:
