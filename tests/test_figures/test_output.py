@@ -96,7 +96,7 @@ def test_latex_that_is_not_there_is_refused_in_one_line(
     assert "apt-get install" in error
     assert error.count("\n") == 1
     assert run(program, f"plot {folder} --latex") == 2
-    assert "--style paper" in capsys.readouterr().err
+    assert "style of a paper (--style)" in capsys.readouterr().err
     assert not (folder / "plot.png").exists()
 
 
