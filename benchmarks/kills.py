@@ -193,10 +193,11 @@ def table(outcomes: Sequence[Outcome], timed: dict[str, tuple[str, ...]]) -> str
             "A third of the kills each is SIGKILL of the process, SIGKILL of it and its workers, SIGTERM. "
             "A command that had written all of its files when it was killed refuses, with status 2.",
             "",
-            "Files that hold seconds, and differ between two undisturbed runs too, are not compared:",
-            "",
-            *left,
-            "",
+            *(
+                ["Files that differ between two undisturbed runs too are not compared:", "", *left, ""]
+                if left
+                else []
+            ),
         ]
     )
 
