@@ -1,11 +1,12 @@
 """The benchmarks' own machinery: what a run costs, tables, and the source of other libraries."""
 
 import json
+import mmap
 import sys
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +34,15 @@ def test_every_benchmark_has_its_module():
 
 def test_a_run_costs_what_it_takes_and_holds_in_its_own_process():
     kept = []
-    small, large = (cost(lambda size=size: kept.append(np.ones(size))) for size in (1, 8_000_000))
-    assert 60 < large.memory - small.memory < 70  # MiB of 8 million float64, which malloc maps afresh
+
+    def hold(mebibytes: int) -> None:
+        fresh = mmap.mmap(-1, mebibytes * 2**20)  # a list or an array may lie in what malloc kept
+        for page in range(0, len(fresh), mmap.PAGESIZE):
+            fresh[page] = 1
+        kept.append(fresh)
+
+    small, large = (cost(partial(hold, size)) for size in (1, 33))
+    assert 28 < large.memory - small.memory < 36  # MiB
     assert not kept
     assert cost(lambda: sum(range(3_000_000))).seconds > cost(lambda: sum(range(3))).seconds
 
