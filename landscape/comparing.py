@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from landscape.gathering import PAIRS, kept
 from landscape.results import PathResult, ReportResult
 from landscape.statistics import Adaptive
 from landscape.study import Incomplete
+from landscape.study.common import one_of
 from landscape.study.patterns import (
     Lines,
     PolicyLine,
@@ -73,17 +75,19 @@ def compare_said(
     own, playing = split(options, ("points", "margin", "confidence", "adaptive"), Evaluation)
     found = lines_of(said, env, **playing)
 
-    def play(line: PolicyLine) -> PathResult:
-        return interpolate(line.start, line.end, progress=progress, **own, **playing)
+    lines = [(method, line) for method in found for line in method.policies]
+
+    def play(line: PolicyLine, k: int) -> PathResult:
+        shown = one_of(progress, k, len(lines))
+        return interpolate(line.start, line.end, progress=shown, **own, **playing)
 
     members: dict[str, list[Place | PathResult]] = {one.name: list(one.directories) for one in found}
     shares: list[Incomplete] = []
-    for method in found:
-        for line in method.policies:
-            try:
-                members[method.name].append(_line(method, line, play, out))
-            except Incomplete as share:
-                shares.append(share)
+    for k, (method, line) in enumerate(lines):
+        try:
+            members[method.name].append(_line(method, line, partial(play, line, k), out))
+        except Incomplete as share:
+            shares.append(share)
     if shares:  # the runs have their share, too
         runs = {name: many for name, many in members.items() if many}
         if runs:
@@ -105,12 +109,14 @@ def lines_of(said: Sequence[Said], env: str | None = None, **playing: Any) -> li
     return [find_lines(defaulted(one, how)) for one in said]
 
 
-def _line(method: Lines, line: PolicyLine, play: Any, out: Path | None) -> Place | PathResult:
+def _line(
+    method: Lines, line: PolicyLine, play: Callable[[], PathResult], out: Path | None
+) -> Place | PathResult:
     """The line between two policies: played, or where it is written in `out`."""
     if out is None:
-        return play(line)
+        return play()
     name = re.sub(r"[^\w.=-]+", "-", method.name)
-    return kept(out / PAIRS / f"{name}-seed-{line.seed}", lambda: play(line))
+    return kept(out / PAIRS / f"{name}-seed-{line.seed}", play)
 
 
 def _missing(compared: ReportResult) -> Iterator[str]:

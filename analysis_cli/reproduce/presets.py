@@ -90,7 +90,8 @@ SMOKE = Preset(
     plane="--nx 5 --ny 5 --episodes 1",
 )
 
-MINI = Preset(
+MINI = replace(
+    SMOKE,
     name="mini",
     benchmarks=(
         replace(
@@ -108,8 +109,6 @@ MINI = Preset(
         ),
     ),
     seeds=3,
-    offline=("smac", "cal_ql"),
-    also=("smac-td3", "smac-td3_bc", "cal_ql-td3_bc"),
     plane="--nx 11 --ny 11 --episodes 10",
 )
 

@@ -6,6 +6,7 @@ has none. Every pair of checkpoints, of every task, method and seed, is one coun
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,11 +68,7 @@ def agreement(answers: Iterable[tuple[str, str]], falls: str, keeps: str) -> Agr
         ("monotone", falls): "line_only",
         ("monotone", keeps): "neither",
     }
-    counts: dict[str, int] = {}
-    for answer in answers:
-        name = names.get(answer, "undecided")
-        counts[name] = counts.get(name, 0) + 1
-    return Agreement(**counts)
+    return Agreement(**Counter(names.get(answer, "undecided") for answer in answers))
 
 
 def answers(transfer: Mapping[str, Any], report: Mapping[str, Any], asked: str) -> list[tuple[str, str]]:
