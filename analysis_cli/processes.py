@@ -21,6 +21,7 @@ from typing import Any
 from landscape.backends import Cluster, forgotten
 from smac.errors import UserError
 from smac.files import read_json
+from smac.locks import release
 from smac.parent import end_with
 
 POLL = 0.5  # seconds between two looks at a run's progress.json
@@ -53,6 +54,8 @@ class Children:
         finally:
             with self._lock:
                 self._going.discard(process)
+            if directory is not None:
+                release(directory)  # of a child that was ended before it could
         if process.returncode:
             raise UserError(f"`{shlex.join(words)}` failed:\n{output.strip()}")
 

@@ -54,11 +54,12 @@ def take(directory: Path) -> None:
 
 
 def release(directory: Path) -> None:
-    """Let others write; nothing happens if the lock is not this process's."""
+    """Let others write; nothing happens if the lock is of another process that has not ended."""
     if not (directory / LOCK).exists():
         return
     with _opened(directory / LOCK) as file:
-        if _owner(file) == Owner.this():
+        owner = _owner(file)
+        if owner is None or owner == Owner.this() or owner.gone:
             (directory / LOCK).unlink()
 
 

@@ -106,3 +106,10 @@ def of_group(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_the_lock_of_a_child_that_could_not_release_it_is_gone_with_it(program, tmp_path):
+    program("from smac.locks import take\ntake(Path(sys.argv[-1]))\nos.kill(os.getpid(), 9)")
+    with pytest.raises(UserError, match="failed"):
+        Children().run(["made", str(tmp_path)], tmp_path)
+    assert not (tmp_path / ".lock").exists()
