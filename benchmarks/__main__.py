@@ -22,6 +22,7 @@ Name = Literal[
     "landscape",
     "stepping",
     "updates",
+    "compiled",
     "growth",
     "workers",
     "adaptive",

@@ -19,8 +19,8 @@ class Options:
     """Turns of every contestant; figures are medians over them."""
     seconds: float = 0.3
     """Of a turn of every contestant."""
-    compiled: tuple[str, ...] = ("sac",)
-    """Algorithms of which compiled updates are timed too. Compiling takes minutes of each, once: what was
+    compiled: tuple[str, ...] = ("sac", "smac", "cal_ql")
+    """Algorithms of which compiled updates are timed. Compiling takes minutes of each, once: what was
     compiled is kept where `--updates compile` keeps it."""
     cleanrl: Path | None = None
     """Folder of CleanRL's source (github.com/vwxyzjn/cleanrl), to be timed beside ours."""

@@ -6,7 +6,8 @@ turn each contestant runs once; ratios are of times within the same turn.
 eager               agent.update
 memory kept         the same with `smac.training.fast.keep_freed_memory`: `--updates auto` on the CPU
 graph               the same from a CUDA graph (smac.training.fast); with a CUDA device only
-compiled            memory kept and the whole update compiled: `--updates compile`; on the CPU only
+compiled            memory kept and the whole update compiled: `--updates compile`; on the CPU only, beside
+                    other libraries (of every algorithm, and of stacks: `benchmarks.compiled`)
 stable-baselines3   its SAC.train(gradient_steps=1)
 CleanRL             the update of its sac_continuous_action.py, the actor's at every step
 CORL                the update of its sac_n.py, with two critics of two hidden layers
@@ -131,11 +132,12 @@ def contestants(
     return found
 
 
-def compiled(algorithm: str, width: int, batch: int, **options: Any) -> tuple[Contestant, float]:
+def compiled(algorithm: str, seeds: int, width: int, batch: int, **options: Any) -> tuple[Contestant, float]:
     """The compiled contestant, and the seconds to its first update: to load it, or to compile it."""
     torch.compiler.reset()
-    agent = agent_of(algorithm, 1, width, batch, "cpu", **options)
-    run = loop(CompiledUpdate(agent), data_of(1, "cpu"), batch)
+    torch._inductor.config.compile_threads = 1  # in this process, whose time is measured
+    agent = agent_of(algorithm, seeds, width, batch, "cpu", **options)
+    run = loop(CompiledUpdate(agent), data_of(seeds, "cpu"), batch)
     began = time.process_time()
     run()
     return with_memory_kept(run), time.process_time() - began
@@ -155,7 +157,7 @@ def beside_others(width: int, batch: int, device: str, options: Options) -> dict
     """One update of SAC of one seed, with networks like theirs."""
     found, began = contestants("sac", 1, width, batch, device, **PLAIN), None
     if "sac" in options.compiled and device == "cpu":
-        found["compiled"], began = compiled("sac", width, batch, **PLAIN)
+        found["compiled"], began = compiled("sac", 1, width, batch, **PLAIN)
     found["stable-baselines3"] = Contestant(stable_baselines3(width, batch, device))
     for name, folder, theirs in (
         ("CleanRL", options.cleanrl, peers.cleanrl),
@@ -171,13 +173,10 @@ def beside_others(width: int, batch: int, device: str, options: Options) -> dict
 def of_agent(algorithm: str, seeds: int, device: str, options: Options) -> dict[str, Any]:
     """An agent with its own networks."""
     found = contestants(algorithm, seeds, WIDTH, BATCH, device)
-    if algorithm in options.compiled and algorithm != "sac" and seeds == 1 and device == "cpu":
-        found["compiled"], _ = compiled(algorithm, WIDTH, BATCH)
     return {"algorithm": algorithm, "seeds": seeds} | measured(found, device, options)
 
 
 def run(options: Options) -> Table:
-    torch._inductor.config.compile_threads = 1  # in this process, whose time is measured
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     rows, beside, agents = [], [], []
     for device, (width, batch) in product(devices, SIZES):
