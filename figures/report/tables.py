@@ -83,6 +83,7 @@ def pair_rows(report: Report) -> Rows:
 
 
 OTHER_COLUMNS = ["method", "path", "seeds", "verdicts", "does the return never fall"]
+TRAINING = "training, by its own evaluations"
 OTHER_PATHS = {
     "trajectory": "the path that fine-tuning took",
     "curve": "a curve bent for return",
@@ -91,12 +92,17 @@ OTHER_PATHS = {
 
 
 def other_rows(report: Report) -> Rows:
-    """A row per method and kind of path other than the straight line, where there are results of it."""
+    """A row per method and kind of path other than the straight line, where there are results of it.
+
+    Of training itself the evaluations are judged, which are of few episodes; whether they fall is told.
+    """
     rows = []
     for method in report["methods"]:
-        beside = [
-            other for pair in report["pairs"] if pair["method"] == method["name"] for other in pair["beside"]
-        ]
+        pairs = [pair for pair in report["pairs"] if pair["method"] == method["name"]]
+        training = [pair["training"] for pair in pairs if pair.get("training")]
+        if training:
+            rows.append([method["name"], TRAINING, str(len(training)), "–", _counts(training)])
+        beside = [other for pair in pairs for other in pair["beside"]]
         for kind, path in OTHER_PATHS.items():
             found = [other for other in beside if other["kind"] == kind]
             if found:

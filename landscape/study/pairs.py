@@ -17,7 +17,9 @@ from smac.errors import UserError
 from smac.files import read_json
 from smac.rollout import Status
 from smac.statistics.rare import excluded_rate
+from smac.training.comparison import MONOTONE_RUN
 
+MOMENTS = ("offline", "online")  # of the two checkpoints of a fine-tuning run
 BESIDE = ("trajectory", "curve", "align", "plane")
 NEEDED = ("V", "DD", "V_crossfit", "p_monotone", "numbers", "means", "band", "verdict", "monotone", "reason")
 
@@ -85,6 +87,18 @@ class Pair:
     @property
     def adaptive(self) -> bool:
         return "stages" in self.analysis
+
+    @property
+    def training(self) -> str | None:
+        """Whether the score ever fell while the run went from one end to the other, as `smac finetune` judged
+        its evaluations: monotone | not monotone | undecided. None where these are not the ends of such a run.
+        """
+        ends = [Path(self.result[end].get("path") or "") for end in ("from", "to")]
+        summary = ends[1].parent.parent / "summary.json"
+        if ends != [ends[1].with_name(f"{moment}.safetensors") for moment in MOMENTS] or not summary.exists():
+            return None
+        told = _object(summary).get(str(self.seed), {})
+        return told.get(MONOTONE_RUN)
 
 
 @dataclass(frozen=True)
@@ -181,7 +195,7 @@ def _add_run(path: Path, found: Found) -> None:
     if not folders:
         found.missing.append(Missing(str(path), "the run has no checkpoints yet (no seed-* in it)"))
     for folder in folders:
-        ends = [folder / f"{moment}.safetensors" for moment in ("offline", "online")]
+        ends = [folder / f"{moment}.safetensors" for moment in MOMENTS]
         absent = [end.name for end in ends if not end.exists()]
         if absent:
             found.missing.append(

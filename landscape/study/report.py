@@ -173,6 +173,7 @@ class ConnectivityReport:
             "verdict": analysis["verdict"],
             "monotone": analysis["monotone"],
             "falls": pair.falls,
+            "training": pair.training,
             "reason": analysis["reason"],
             "V": analysis["V"],
             "DD": analysis["DD"],

@@ -168,11 +168,12 @@ def test_other_paths_are_counted_by_method_and_kind():
     path = {"kind": "trajectory", "verdict": "valley", "monotone": "not monotone"}
     pairs = [
         {"method": "A", "beside": [path, {"kind": "curve", "verdict": "connected", "monotone": "undecided"}]},
-        {"method": "A", "beside": [path]},
-        {"method": "A", "beside": [path | {"verdict": "undecided"}]},
-        {"method": "B", "beside": []},
+        {"method": "A", "beside": [path], "training": "not monotone"},
+        {"method": "A", "beside": [path | {"verdict": "undecided"}], "training": "monotone"},
+        {"method": "B", "beside": [], "training": None},
     ]
     assert other_rows({"methods": [{"name": "A"}, {"name": "B"}], "pairs": pairs}) == [
+        ["A", "training, by its own evaluations", "2", "–", "1 not monotone, 1 monotone"],
         ["A", "the path that fine-tuning took", "3", "2 valley, 1 undecided", "3 not monotone"],
         ["A", "a curve bent for return", "1", "1 connected", "1 undecided"],
     ]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -197,6 +198,24 @@ def test_other_studies_are_put_beside_their_pair(tmp_path):
     assert [(one["kind"], one["verdict"]) for one in first["beside"]] == [("curve", "connected")]
     assert second["beside"] == []
     assert [one.place for one in found.missing] == [str(tmp_path / "plane")]
+
+
+def test_a_line_between_the_ends_of_a_run_tells_whether_training_fell(tmp_path):
+    directory = two_methods(tmp_path / "lines", seeds=1)[0]
+    result = json.loads((directory / "result.json").read_text())
+    run = tmp_path / "run"
+    for end, moment in (("from", "offline"), ("to", "online")):
+        result[end]["path"] = str(run / "seed-0" / f"{moment}.safetensors")
+    (directory / "result.json").write_text(json.dumps(result))
+    (pair,) = look_up([directory]).pairs
+    assert pair.training is None  # no such run
+    run.mkdir()
+    (run / "summary.json").write_text(json.dumps({"0": {"switch/monotone": "not monotone"}}))
+    assert report([pair], **FAST).to_json()["pairs"][0]["training"] == "not monotone"
+    (run / "summary.json").write_text(json.dumps({"0": {"switch/dip_raw": 0.1}}))
+    assert pair.training is None  # a run of a version that kept no episodes
+    result["to"]["path"] = str(tmp_path / "other" / "seed-0" / "online.safetensors")
+    assert replace(pair, result=result).training is None
 
 
 def test_adaptive_pairs_lend_the_episodes_that_all_points_played(tmp_path):
