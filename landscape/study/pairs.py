@@ -20,6 +20,8 @@ from smac.statistics.rare import excluded_rate
 from smac.training.comparison import MONOTONE_RUN
 
 MOMENTS = ("offline", "online")  # of the two checkpoints of a fine-tuning run
+LINES = {"demo": "*/interpolate", "report": "pairs/*", "compare": "pairs/*"}
+"""Commands whose directories hold lines: where."""
 BESIDE = ("trajectory", "curve", "align", "plane")
 NEEDED = ("V", "DD", "V_crossfit", "p_monotone", "numbers", "means", "band", "verdict", "monotone", "reason")
 
@@ -160,7 +162,7 @@ def look_up(paths: Sequence[Path]) -> Found:
         if (path / "result.json").exists():
             _add_result(path, found)
         elif (path / "study.json").exists():
-            found.missing.append(Missing(str(path), "was begun and has not ended"))
+            found.missing.append(_begun(path))
         elif (path / "config.json").exists():
             _add_run(path, found)
         elif (path / "plan.json").exists():
@@ -171,6 +173,15 @@ def look_up(paths: Sequence[Path]) -> Found:
                 "finetune` (no config.json)"
             )
     return found
+
+
+def _begun(path: Path) -> Missing:
+    """A study without its result; UserError for one that has none by itself, but many lines."""
+    command = _object(path / "study.json").get("command")
+    if command in LINES:
+        lines = LINES[command]
+        raise UserError(f"{path}: is what `landscape {command}` made; name the lines in it, {path / lines}")
+    return Missing(str(path), "was begun and has not ended")
 
 
 def _add_result(path: Path, found: Found) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -273,6 +274,13 @@ def test_damaged_files_are_named(tmp_path):
 def test_what_is_no_result_is_refused(tmp_path):
     with pytest.raises(UserError, match="neither a result"):
         look_up([tmp_path])
+    for command, lines in (("demo", "*/interpolate"), ("report", "pairs/*")):
+        (tmp_path / "study.json").write_text(json.dumps({"command": command}))
+        with pytest.raises(UserError, match=re.escape(f"name the lines in it, {tmp_path / lines}")):
+            look_up([tmp_path])
+    (tmp_path / "study.json").write_text(json.dumps({"command": "interpolate"}))
+    assert look_up([tmp_path]).missing[0].reason == "was begun and has not ended"
+    (tmp_path / "study.json").unlink()
     (tmp_path / "config.json").write_text(json.dumps({"command": "pretrain"}))
     with pytest.raises(UserError, match="smac pretrain"):
         look_up([tmp_path])
