@@ -10,7 +10,7 @@ import numpy as np
 from figures.paper.description import Benchmark, Reproduction
 from figures.paper.dips import DIP_WORDS, dip_name, number
 from figures.paper.transfer import interval
-from figures.style import look, nested_widths, paper, save
+from figures.style import look, nested_widths, paper, save, steps
 from smac.files import read_json, write_json, write_text
 from smac.tables import markdown_table
 
@@ -84,11 +84,16 @@ def _curves(rows: list[dict], dip: str) -> plt.Figure:
                 label=style.name,
             )  # fmt: skip
         ax.set_xscale("log")
+        sizes = sorted({row["transitions"] for row in rows})
+        ax.set_xticks(sizes, [steps(float(f"{size:.2g}")) for size in sizes])
+        ax.minorticks_off()
+        ax.margins(x=0.12)
         ax.set_xlabel("transitions in the dataset")
         ax.set_ylabel("success rate offline" if name != "dip" else f"{dip} at the switch")
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylim(-0.03, 1.05)
-    axes[1].set_ylim(bottom=-0.02)
-    axes[0].legend(frameon=False, handlelength=3)
-    fig.tight_layout()
+    axes[1].axhline(0, color="0.6", lw=0.7, zorder=0)
+    handles = axes[0].get_legend_handles_labels()
+    fig.legend(*handles, frameon=False, handlelength=3, loc="upper center", ncols=len(methods))
+    fig.tight_layout(rect=(0, 0, 1, 0.9))
     return fig
