@@ -22,6 +22,7 @@ from smac.tasks import Task, get_task
 TASKS = ("hopper", "walker2d", "halfcheetah@horizon=200", "pointmaze-umaze@horizon=100")
 STEPS, TOGETHER = 50, POINTS * EPISODES
 ALONE = ("gymnasium", "direct", "mj_step", "mujoco.rollout")
+THREADS = "mujoco.rollout, two threads"
 
 
 def alone(task: Task) -> dict[str, tuple[Callable[[], Any], int]]:
@@ -35,7 +36,7 @@ def alone(task: Task) -> dict[str, tuple[Callable[[], Any], int]]:
     whole = mujoco.mjtState.mjSTATE_FULLPHYSICS
     start = np.empty(mujoco.mj_stateSize(model, whole))
     mujoco.mj_getState(model, stepper.data, start, whole)
-    pool = rollout.Rollout(nthread=0)
+    pools = {threads: rollout.Rollout(nthread=threads) for threads in (0, 2)}  # 0: this thread alone
 
     def through(reset: Callable[[], object], step: Callable[[np.ndarray], Any]) -> Callable[[], None]:
         def run() -> None:
@@ -53,17 +54,19 @@ def alone(task: Task) -> dict[str, tuple[Callable[[], Any], int]]:
         data.ctrl[:] = action
         mujoco.mj_step(model, data, nstep=stepper.skip)
 
-    def together() -> None:
+    def together(threads: int = 0) -> None:
+        pool, used = pools[threads], [mujoco.MjData(model) for _ in range(threads)] or data
         states, warm = np.repeat(start[None], TOGETHER, 0), np.zeros((TOGETHER, model.nv))
         for action in actions:
             control = np.broadcast_to(action, (TOGETHER, stepper.skip, dim)).astype(float)
-            states = pool.rollout(model, data, states, control, initial_warmstart=warm)[0][:, -1].copy()
+            states = pool.rollout(model, used, states, control, initial_warmstart=warm)[0][:, -1].copy()
 
     return {
         "gymnasium": (through(lambda: theirs.reset(seed=0), theirs.step), STEPS),
         "direct": (through(begin, stepper.step), STEPS),
         "mj_step": (through(lambda: mujoco.mj_setState(model, data, start, whole), physics), STEPS),
         "mujoco.rollout": (together, STEPS * TOGETHER),
+        THREADS: (lambda: together(2), STEPS * TOGETHER),
     }
 
 
@@ -82,27 +85,28 @@ def whole(task: Task) -> dict[str, Callable[[], Any]]:
 
 
 def run(options: Options) -> Table:
-    rows, gains = [], []
+    rows, gains, quick = [], [], []
     for name in TASKS:
         task = get_task(name)
         calls = alone(task)
-        found = turns(
-            {who: Contestant(c) for who, (c, _) in calls.items()},
-            options.repeats,
-            time.process_time,
-            options.seconds,
-        )
+        contestants = {who: Contestant(c) for who, (c, _) in calls.items()}
+        threads = {"mujoco.rollout": contestants["mujoco.rollout"], THREADS: contestants.pop(THREADS)}
+        found = turns(contestants, options.repeats, time.process_time, options.seconds)
+        threaded = turns(threads, options.repeats, time.perf_counter, options.seconds)
+        quicker = spread([turn["mujoco.rollout"] / turn[THREADS] for turn in threaded])
         step = {who: 1e6 * t / calls[who][1] for who, t in medians(found).items()}
         jobs = {who: Contestant(call) for who, call in whole(task).items()}
         played = turns(jobs, options.repeats, time.process_time, options.seconds)
         gain = spread([turn["gymnasium"] / turn["direct"] for turn in played])
         gains.append(gain["median"])
+        quick.append(quicker["median"])
         rows.append(
             (
                 name,
                 times(gain),
                 *(f"{step[who] / step['gymnasium']:.2f}" for who in ALONE[1:]),
                 f"{step['gymnasium']:.1f}",
+                times(quicker),
             )
         )
         print(rows[-1], flush=True)
@@ -112,9 +116,15 @@ def run(options: Options) -> Table:
         "and resets and all: its processor time with Gymnasium's steps over that with `smac.envs.direct`, "
         f"medians of {options.repeats} turns (range). Then steps alone, over one of Gymnasium's without our "
         "wrappers: direct (with what our wrappers do), `mj_step` of a frame, and `mujoco.rollout` of "
-        f"{TOGETHER} states by one frame, as a policy in the loop wants it.",
-        ("task", "whole job: Gymnasium / direct", "direct", "`mj_step`", "`mujoco.rollout`", "Gymnasium, µs"),
+        f"{TOGETHER} states by one frame, as a policy in the loop wants it. Last, by the wall clock, how "
+        "many times as fast `mujoco.rollout` is with two threads: of the physics alone, where two processes "
+        "share out all of the job ([workers](workers.md)).",
+        (
+            "task", "whole job: Gymnasium / direct", "direct", "`mj_step`", "`mujoco.rollout`",
+            "Gymnasium, µs", "two threads of `mujoco.rollout`",
+        ),
         rows,
         f"Direct steps make whole jobs {min(gains):.2f} to {max(gains):.2f} times as fast, with the same "
-        "bytes; `mujoco.rollout` has nothing over `mj_step` on one thread.",
-    )
+        "bytes; `mujoco.rollout` has nothing over `mj_step` on one thread, and two of its threads make the "
+        f"physics {min(quick):.2f} to {max(quick):.2f} times as fast.",
+    )  # fmt: skip

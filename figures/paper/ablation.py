@@ -64,7 +64,7 @@ def draw(root: Path, preset: Reproduction) -> list[Path]:
 def _scatter(rows: dict, kappas: Mapping[str, float | None], dip: str) -> plt.Figure:
     """A row per variant with its offline success and its dip; beside them one against the other."""
     fig, axes = plt.subplots(
-        1, 3, figsize=(7.4, 0.8 + 0.24 * len(rows)), gridspec_kw={"width_ratios": [1, 1, 1.25]}
+        1, 3, figsize=(7.4, max(1.9, 0.8 + 0.24 * len(rows))), gridspec_kw={"width_ratios": [1, 1, 1.25]}
     )
     places, color = np.arange(len(rows))[::-1], look("smac").color
     words = {"offline success": "success offline", "dip": f"{dip} at the switch"}
