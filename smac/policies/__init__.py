@@ -17,6 +17,7 @@ No file is executed, and none is read by halves: every tensor of an actor is use
 | `onnx` | ONNX graphs, which act and have no parameters |
 | `vecnormalize` | the numbers of Stable-Baselines3's pickle |
 | `libraries` | one table of readers, a row for each layout |
+| `layouts` | a module per library: what its files hold, and what that computes |
 | `readers` | what a row of that table is, and the formats that other packages register |
 | `network` | what a policy of another library computes, and the ledger of its tensors |
 | `stated` | the description and the check next to a file |

@@ -20,7 +20,8 @@ from smac.envs.units import Units, action_box
 from smac.errors import UserError
 from smac.nets import ACTORS
 from smac.policies.contents import is_safetensors, refusing, safetensors_header
-from smac.policies.libraries import COMMON, GOAL_REACHING, ask_for_normaliser, fit, read_network
+from smac.policies.layouts.published import GOAL_REACHING
+from smac.policies.libraries import COMMON, ask_for_normaliser, fit, read_network
 from smac.policies.network import check_tensor
 from smac.policies.onnx import Graph, is_onnx, read_graph
 from smac.policies.python import checked_actions, gain_and_offset, import_policy, is_reference

@@ -50,6 +50,17 @@ class Contents:
     settings: Mapping[str, Any] = field(default_factory=dict)  # further JSON of the file
 
 
+def state_dict(value: Any) -> Mapping[str, Tensor]:
+    """A state dict, or nothing."""
+    if (
+        isinstance(value, Mapping)
+        and value
+        and all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())
+    ):
+        return value
+    return {}
+
+
 @contextmanager
 def refusing(path: Path, what: str) -> Iterator[None]:
     """Whatever goes wrong in reading a foreign file is the file's fault, told in one line."""

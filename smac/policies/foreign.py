@@ -19,7 +19,8 @@ from smac.errors import UserError
 from smac.nets import LOG_STD_RANGE
 from smac.policies.actors import HEAD_BIAS, HEAD_WEIGHT, ActorSpec, Kind
 from smac.policies.checkpoints import PolicyCheckpoint
-from smac.policies.libraries import GOAL_REACHING, fit, read_network
+from smac.policies.layouts.published import GOAL_REACHING
+from smac.policies.libraries import fit, read_network
 from smac.policies.network import Affine, Network
 from smac.policies.normalisers import Normaliser, fold_normaliser
 from smac.policies.stated import check_task

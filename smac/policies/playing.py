@@ -18,7 +18,7 @@ from smac.checkpoint import Checkpoint, load_checkpoint
 from smac.envs.units import Units
 from smac.errors import UserError
 from smac.policies.acting import FilePolicy, check_fits, is_ours, load_policy
-from smac.policies.libraries import GOAL_REACHING
+from smac.policies.layouts.published import GOAL_REACHING
 from smac.policies.stated import check_task, read_stated
 from smac.rollout import Policy
 from smac.tasks import Task, get_task
