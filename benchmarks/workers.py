@@ -14,7 +14,7 @@ from landscape.backends import connect
 from landscape.evaluate import Evaluation, evaluate
 from smac.tasks import get_task
 
-TASK, STACKS = "Pendulum-v1", 12
+TASK, STACKS = "Pendulum-v1", 48  # 1,536 episodes, a small surface
 ALONE = "this process"
 
 
