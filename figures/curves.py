@@ -28,7 +28,7 @@ from figures.style import (
     INK,
     PLOTLY_FONT,
     Look,
-    below,
+    between,
     embed,
     look,
     nested_widths,
@@ -48,8 +48,9 @@ from smac.errors import UserError
 Floats = NDArray[np.float64]
 
 PHASES = ("offline", "online")
-METRICS = {"eval/success": "success rate", "eval/return": "mean return"}
+METRICS = {"eval/success": "success rate", "eval/score": "score", "eval/return": "mean return"}
 WIDTHS = (0.36, 0.64)
+NO_OFFLINE = (0.03, 0.97)  # where nothing was evaluated before the switch
 UNITS = {"offline": "gradient steps", "online": "environment steps"}
 
 
@@ -181,16 +182,20 @@ def run_figure(directory: Path) -> Figure:
     """Learning curves of one run, in the phase that it trained: thin lines per seed, bold their mean."""
     config = read_config(directory)
     phase = "offline" if config.get("command") == "pretrain" else "online"
-    found = {metric: read_series(directory, phase, metric) for metric in METRICS}
-    metrics = [metric for metric in METRICS if found[metric]]
+    series = {
+        metric: {each: read_series(directory, each, metric) if each == phase else [] for each in PHASES}
+        for metric in METRICS
+    }
+    own = look(method_of(config))
+    methods = [Method(own.name, own, series)]
+    metrics = shown_metrics(methods, phase)
     if not metrics:
         raise UserError(f"{directory / 'metrics.csv'} has no evaluation yet.")
-    own = look(method_of(config))
     with paper():
         fig = Figure(figsize=(4.5, 1.9 * len(metrics)), layout="constrained")
         axes = fig.subplots(len(metrics), 1, squeeze=False, sharex=True)[:, 0]
         for ax, metric in zip(axes, metrics, strict=True):
-            _draw_phase(ax, [Method(own.name, own, {metric: {phase: found[metric]}})], metric, phase)
+            _draw_phase(ax, methods, metric, phase)
             ax.set_ylabel(METRICS[metric])
             ax.xaxis.set_major_formatter(FuncFormatter(steps))
         axes[0].set_title(f"{own.name} on {config['task']}", loc="left")
@@ -203,9 +208,20 @@ def seed_count(methods: Sequence[Method]) -> int:
     return min(max(len(per_phase["online"]) for per_phase in method.series.values()) for method in methods)
 
 
-def shown_metrics(methods: Sequence[Method]) -> list[str]:
-    """The metrics that at least one run has logged online, one panel each."""
-    return [m for m in METRICS if any(method.series[m]["online"] for method in methods)]
+def shown_metrics(methods: Sequence[Method], phase: str = "online") -> list[str]:
+    """The metrics that at least one run has logged in a phase, one panel each.
+
+    The score only where episodes succeed too rarely to see anything, as by all of Kitchen's sub-tasks.
+    """
+    found = [m for m in METRICS if any(method.series[m][phase] for method in methods)]
+    rare = "eval/success" in found and not _ever(methods, "eval/success") and _ever(methods, "eval/score")
+    return [m for m in found if m != ("eval/success" if rare else "eval/score")]
+
+
+def _ever(methods: Sequence[Method], metric: str) -> bool:
+    """Whether it is ever above 0."""
+    found = [one for method in methods for of in method.series[metric].values() for one in of]
+    return any((one.values > 0).any() for one in found)
 
 
 def curves_still(methods: Sequence[Method]) -> Figure:
@@ -218,7 +234,7 @@ def curves_still(methods: Sequence[Method]) -> Figure:
         axes = fig.subplots(
             len(metrics), 2, squeeze=False, sharex="col", sharey="row",
             gridspec_kw={
-                "width_ratios": WIDTHS, "wspace": 0, "hspace": 0.14, "left": 0.6 / width,
+                "width_ratios": widths(methods), "wspace": 0, "hspace": 0.14, "left": 0.6 / width,
                 "right": 1 - names / width, "bottom": 0.45 / height, "top": 1 - 0.22 / height,
             },
         )  # fmt: skip
@@ -270,7 +286,19 @@ def _dress_bottom(row: Sequence[Axes], methods: Sequence[Method]) -> None:
         ax.set_xlim(step_range(methods, phase))
         ax.set_xticks(step_ticks(methods, phase))
         ax.xaxis.set_major_formatter(FuncFormatter(steps))
-        ax.set_xlabel(f"{phase}: {UNITS[phase]}")
+        if phase == "online" or _before(methods):
+            ax.set_xlabel(f"{phase}: {UNITS[phase]}")
+
+
+def widths(methods: Sequence[Method]) -> tuple[float, float]:
+    """Shares of the two phases."""
+    return WIDTHS if _before(methods) else NO_OFFLINE
+
+
+def _before(methods: Sequence[Method]) -> bool:
+    """Whether there are evaluations before the switch."""
+    found = [one for method in methods for per in method.series.values() for one in per["offline"]]
+    return any(one.steps[0] < 0 for one in found)
 
 
 def step_range(methods: Sequence[Method], phase: str) -> tuple[float, float]:
@@ -282,6 +310,8 @@ def step_range(methods: Sequence[Method], phase: str) -> tuple[float, float]:
 
 def step_ticks(methods: Sequence[Method], phase: str) -> list[float]:
     """Round ticks inside the limits; zero is left to the online axis."""
+    if phase == "offline" and not _before(methods):
+        return []
     low, high = step_range(methods, phase)
     ticks = MaxNLocator(3 if phase == "offline" else 4, steps=[1, 2.5, 5, 10]).tick_values(low, high)
     return [float(x) for x in ticks if low <= x <= high and (x or phase == "online")]
@@ -302,7 +332,7 @@ def end_labels(methods: Sequence[Method], metric: str, gap: float) -> list[tuple
     drawn = [method for method in methods if len(method.bold(metric, "online")[0])]
     ends = [method.bold(metric, "online") for method in drawn]
     right = max(float(xs[-1]) for xs, _ in ends)
-    heights = below(spread([float(ys[-1]) for _, ys in ends], gap), value_range(methods, metric)[1], gap)
+    heights = between(spread([float(ys[-1]) for _, ys in ends], gap), *value_range(methods, metric), gap)
     return [(method, right, height) for method, height in zip(drawn, heights, strict=True)]
 
 
@@ -310,7 +340,7 @@ def curves_figure(methods: Sequence[Method]) -> Any:
     """The same figure in plotly. A trace is named `label|metric|phase`, or `...|seed 3` for a thin line."""
     metrics = shown_metrics(methods)
     fig = make_subplots(
-        rows=len(metrics), cols=2, shared_xaxes=True, shared_yaxes=True, column_widths=WIDTHS,
+        rows=len(metrics), cols=2, shared_xaxes=True, shared_yaxes=True, column_widths=widths(methods),
         horizontal_spacing=0, vertical_spacing=0.07,
     )  # fmt: skip
     for row, metric in enumerate(metrics, start=1):
@@ -375,8 +405,9 @@ def _lay_out(fig: Any, methods: Sequence[Method], rows: int) -> None:
         fig.update_xaxes(
             range=step_range(methods, phase), tickvals=ticks, ticktext=list(map(steps, ticks)), col=col
         )
-        x_title(fig, f"x{col}".removesuffix("1"), f"{phase}<br>{UNITS[phase]}")
+        if phase == "online" or _before(methods):
+            x_title(fig, f"x{col}".removesuffix("1"), f"{phase}<br>{UNITS[phase]}")
     fig.add_annotation(
-        text="switch", x=WIDTHS[0], xref="paper", y=1, yref="paper", yanchor="bottom", showarrow=False,
-        font={"size": 12, "color": GREY},
+        text="switch", x=widths(methods)[0], xref="paper", y=1, yref="paper", yanchor="bottom",
+        showarrow=False, font={"size": 12, "color": GREY},
     )  # fmt: skip

@@ -206,12 +206,13 @@ def spread(positions: Sequence[float], gap: float) -> list[float]:
     return result
 
 
-def below(positions: Sequence[float], top: float, gap: float) -> list[float]:
-    """Move labels down until none is above `top`, and those under them as far as `gap` asks."""
+def between(positions: Sequence[float], bottom: float, top: float, gap: float) -> list[float]:
+    """Move labels down until none is above `top`, then up until none is below `bottom`, `gap` apart."""
     result = list(positions)
-    for i in sorted(range(len(result)), key=lambda i: -positions[i]):
-        result[i] = min(result[i], top)
-        top = result[i] - gap
+    for sign, limit in ((1, top), (-1, bottom)):
+        for i in sorted(range(len(result)), key=lambda i: -sign * result[i]):
+            result[i] = sign * min(sign * result[i], sign * limit)
+            limit = result[i] - sign * gap
     return result
 
 

@@ -222,6 +222,23 @@ def test_curves_draw_each_seed_and_their_mean(tmp_path):
     assert curves.seed_count(methods) == 3
 
 
+def test_the_score_is_drawn_where_no_episode_succeeds():
+    def method(success: float, score: float) -> curves.Method:
+        at = {"eval/success": success, "eval/score": score, "eval/return": -1.0}
+        series = {
+            metric: {phase: [curves.Series(0, np.array([0.0]), np.array([value]))] for phase in curves.PHASES}
+            for metric, value in at.items()
+        }
+        return curves.Method("IQL", style.look("iql"), series)
+
+    assert curves.shown_metrics([method(0, 0), method(0, 0.25)]) == ["eval/score", "eval/return"]
+    assert curves.shown_metrics([method(0, 0.25), method(0.1, 0.5)]) == ["eval/success", "eval/return"]
+    assert curves.shown_metrics([method(0, 0)]) == ["eval/success", "eval/return"]
+    # with no evaluation before the switch, its panel is but a strip without ticks
+    assert curves.widths([method(0, 0)])[0] < 0.05
+    assert curves.step_ticks([method(0, 0)], "offline") == []
+
+
 def test_mean_uses_only_the_steps_that_all_seeds_have():
     first = curves.Series(0, np.array([0.0, 10, 20]), np.array([1.0, 2, 3]))
     second = curves.Series(1, np.array([0.0, 20]), np.array([3.0, 5]))

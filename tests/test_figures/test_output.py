@@ -13,7 +13,7 @@ from analysis_cli import landscape as program
 from figures.latex import NEEDED, drawable, tex
 from figures.output import Output, fit, inches, written_as
 from figures.report.data import whiskers
-from figures.style import below, save
+from figures.style import between, save
 from smac.errors import UserError
 
 
@@ -69,7 +69,9 @@ def test_whiskers_of_methods_stand_side_by_side() -> None:
 
 
 def test_labels_are_kept_under_the_top() -> None:
-    assert below([5.0, 6.5, 1.0], top=6.0, gap=1.5) == [4.5, 6.0, 1.0]
+    assert between([5.0, 6.5, 1.0], bottom=0.0, top=6.0, gap=1.5) == [4.5, 6.0, 1.0]
+    assert between([0.5, 0.0, 3.0], bottom=0.0, top=6.0, gap=1.5) == [1.5, 0.0, 3.0]
+    assert between([0.1, -2.0], bottom=0.0, top=6.0, gap=1.5) == [1.5, 0.0]
 
 
 @pytest.mark.parametrize(
