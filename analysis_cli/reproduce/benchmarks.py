@@ -183,7 +183,10 @@ KITCHEN = replace(
     task="kitchen-partial",
     # without noise its clones fall off what the controller shows, and solve nothing
     collect="--mixture expert:0.1,0.1:0.3,0.2:0.6 --episodes 600",
-    finetune=f"{USUAL} --steps 8000 {_OFTEN_FIRST} --late-eval-every 1500 --eval-episodes 6",
+    # an episode takes two seconds
+    pretrain=f"{_WIDE} --target-rate 0.01 --steps 8000 --eval-every 8000 --eval-episodes 10 --log-every 500 "
+    "--save-every 2000",
+    finetune=f"{USUAL} --steps 6000 {_OFTEN_FIRST} --late-eval-every 1000 --eval-episodes 5",
     line="--points 11 --episodes 10",
     trajectory="--episodes 10",
     projection="--episodes 5 --every 2",
