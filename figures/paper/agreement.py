@@ -7,15 +7,18 @@ has none. Every pair of checkpoints, of every task, method and seed, is one coun
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import binomtest, fisher_exact
+import numpy as np
+from scipy.stats import binomtest, fisher_exact, spearmanr
 
 from smac.tables import markdown_table
 
 FALL = "switch/monotone"  # of a run: whether its return ever falls after the switch
+LARGEST = "switch/drawdown"  # the largest fall itself
+DEPTHS = ("DD", "V")
 VERDICTS = {"verdict": ("valley", "connected"), "monotone": ("not monotone", "monotone")}
 """What a line is asked, with the answer that goes with a fall in training and the one that goes without."""
 
@@ -71,15 +74,47 @@ def agreement(answers: Iterable[tuple[str, str]], falls: str, keeps: str) -> Agr
     return Agreement(**Counter(names.get(answer, "undecided") for answer in answers))
 
 
-def answers(transfer: Mapping[str, Any], report: Mapping[str, Any], asked: str) -> list[tuple[str, str]]:
-    """(training, line) of every pair that the table of a task and the report of its lines both have."""
-    found = []
+def beside(
+    transfer: Mapping[str, Any], report: Mapping[str, Any]
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """(training run, pair) of every pair that the table of a task and the report of its lines both have."""
     for pair in report["pairs"]:
         cell = f"{pair['from']['algorithm']}-{pair['to']['algorithm']}"
         run = transfer["online"].get(cell, {"seeds": {}})["seeds"].get(str(pair["from"]["seed"]), {})
         if FALL in run:  # runs of former versions kept no episodes to tell it from
-            found.append((run[FALL], pair[asked]))
-    return found
+            yield run, pair
+
+
+def answers(transfer: Mapping[str, Any], report: Mapping[str, Any], asked: str) -> list[tuple[str, str]]:
+    """(training, line) of every pair."""
+    return [(run[FALL], pair[asked]) for run, pair in beside(transfer, report)]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Rank correlations (Spearman) of how far the score fell in training with how far the line falls."""
+
+    pairs: int
+    drawdown: float | None
+    """With the drawdown of the line, cross-fitted; None where there is nothing to rank."""
+    valley: float | None
+    """With its valley depth, cross-fitted."""
+
+
+def ranks(transfer: Mapping[str, Any], report: Mapping[str, Any]) -> Ranks:
+    """Over the pairs of one task, as scores of different tasks cannot be ranked together."""
+    found = [
+        (run[LARGEST], *(pair[f"{name}_crossfit"] for name in DEPTHS))
+        for run, pair in beside(transfer, report)
+        if LARGEST in run and all(pair.get(f"{name}_crossfit") is not None for name in DEPTHS)
+    ]
+    fall, *depths = np.array(found, dtype=float).reshape(-1, 1 + len(DEPTHS)).T
+    return Ranks(len(fall), *(_correlation(fall, depth) for depth in depths))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    ranked = len(a) > 2 and np.ptp(a) > 0 and np.ptp(b) > 0
+    return float(spearmanr(a, b).statistic) if ranked else None
 
 
 def tabulate(
@@ -94,8 +129,8 @@ def tabulate(
     return found
 
 
-def markdown(found: Mapping[str, Mapping[str, Agreement]]) -> str:
-    """One table per question."""
+def markdown(found: Mapping[str, Mapping[str, Agreement]], depths: Mapping[str, Ranks]) -> str:
+    """One table per question, and one of the `ranks` of every task."""
     lines = [
         "# Does the line tell what training did?",
         "",
@@ -115,6 +150,15 @@ def markdown(found: Mapping[str, Mapping[str, Agreement]]) -> str:
             counts = one.both, one.training_only, one.line_only, one.neither, one.undecided
             rows.append([name, *map(str, counts), _share(one), _p(one)])
         lines += [markdown_table(columns, rows), ""]
+    rows = [[name, str(one.pairs), *map(_rank, (one.drawdown, one.valley))] for name, one in depths.items()]
+    lines += [
+        "How far the score fell in training against how far the line falls: rank correlations over the pairs "
+        "of a task. A run that ends below its start has a drawdown on its line for that alone, whatever lies "
+        "between, and no valley for it.",
+        "",
+        markdown_table(["task", "pairs", "with the drawdown DD", "with the valley depth V"], rows),
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -124,3 +168,7 @@ def _share(one: Agreement) -> str:
 
 def _p(one: Agreement) -> str:
     return "–" if one.p_value is None else f"{one.p_value:.3f}"
+
+
+def _rank(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -6,7 +6,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from figures.paper.agreement import markdown, tabulate
+from figures.paper.agreement import markdown, ranks, tabulate
 from figures.paper.description import Reproduction
 from smac.files import read_json, write_atomically, write_json, write_text
 
@@ -21,9 +21,17 @@ def draw(root: Path, preset: Reproduction) -> list[Path]:
         matrix = root / "transfer" / benchmark.label / "transfer.json"
         tasks[benchmark.label] = read_json(matrix), read_json(folder / "report.json")
     found = tabulate(tasks)
+    depths = {name: ranks(*files) for name, files in tasks.items()}
     numbers = {asked: {name: one.numbers() for name, one in of.items()} for asked, of in found.items()}
     return [
         *written,
-        write_json(out / "agreement.json", {"preset": preset.name, "agreement": numbers}),
-        write_text(out / "agreement.md", markdown(found)),
+        write_json(
+            out / "agreement.json",
+            {
+                "preset": preset.name,
+                "agreement": numbers,
+                "ranks": {name: vars(one) for name, one in depths.items()},
+            },
+        ),
+        write_text(out / "agreement.md", markdown(found, depths)),
     ]

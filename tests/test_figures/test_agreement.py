@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from figures.paper.agreement import Agreement, agreement, answers, markdown, tabulate
+from figures.paper.agreement import Agreement, Ranks, agreement, answers, markdown, ranks, tabulate
 
 REPORT = {
     "pairs": [
@@ -55,4 +55,25 @@ def test_a_run_that_kept_no_episodes_is_not_a_count():
     assert answers(transfer, REPORT, "verdict") == []
     none = tabulate({"maze": (transfer, REPORT)})
     assert none["verdict"]["all"] == Agreement()
-    assert "| all | 0 | 0 | 0 | 0 | 0 | – | – |" in markdown(none)
+    assert "| all | 0 | 0 | 0 | 0 | 0 | – | – |" in markdown(none, {"maze": ranks(transfer, REPORT)})
+    assert ranks(transfer, REPORT) == Ranks(0, None, None)
+
+
+def test_how_far_training_fell_is_ranked_against_the_depths_of_the_line():
+    falls, depths, valleys = (0.1, 0.5, 0.3, 0.2), (10.0, 40.0, 30.0, 20.0), (5.0, 1.0, 0.0, 2.0)
+    runs = {str(k): {"switch/monotone": "undecided", "switch/drawdown": fall} for k, fall in enumerate(falls)}
+    pairs = [
+        {
+            "from": {"algorithm": "iql", "seed": k},
+            "to": {"algorithm": "sac"},
+            "DD_crossfit": DD,
+            "V_crossfit": V,
+        }
+        for k, (DD, V) in enumerate(zip(depths, valleys, strict=True))
+    ]
+    found = ranks({"online": {"iql-sac": {"seeds": runs}}}, {"pairs": pairs})
+    assert found.pairs == 4
+    assert found.drawdown == pytest.approx(1.0)
+    assert found.valley == pytest.approx(1 - 6 * 18 / (4 * 15))  # ranks 1, 4, 3, 2 against 4, 2, 1, 3
+    pairs[0]["V_crossfit"] = None  # one episode has no halves
+    assert ranks({"online": {"iql-sac": {"seeds": runs}}}, {"pairs": pairs}).pairs == 3
