@@ -67,7 +67,5 @@ def finding(measurements: list[dict[str, Any]]) -> str:
         speeds = [
             1 / one["over_eager"]["compiled"]["median"] for one in measurements if one["width"] == width
         ]
-        told.append(
-            f"{min(speeds):.1f} to {max(speeds):.1f} times eager's at width {width} (wanted: {wanted})"
-        )
+        told.append(f"{min(speeds):.1f} to {max(speeds):.1f} times eager's at width {width} ({wanted})")
     return f"The speed of compiled updates is {', '.join(told)}; in brackets what is wanted."
