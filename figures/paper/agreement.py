@@ -15,9 +15,9 @@ import numpy as np
 from scipy.stats import binomtest, fisher_exact, spearmanr
 
 from smac.tables import markdown_table
+from smac.training.comparison import MONOTONE_RUN
 
-FALL = "switch/monotone"  # of a run: whether its return ever falls after the switch
-LARGEST = "switch/drawdown"  # the largest fall itself
+LARGEST = "switch/drawdown"  # of a run: the largest fall of its score after the switch
 DEPTHS = ("DD", "V")
 VERDICTS = {"verdict": ("valley", "connected"), "monotone": ("not monotone", "monotone")}
 """What a line is asked, with the answer that goes with a fall in training and the one that goes without."""
@@ -81,13 +81,13 @@ def beside(
     for pair in report["pairs"]:
         cell = f"{pair['from']['algorithm']}-{pair['to']['algorithm']}"
         run = transfer["online"].get(cell, {"seeds": {}})["seeds"].get(str(pair["from"]["seed"]), {})
-        if FALL in run:  # runs of former versions kept no episodes to tell it from
+        if MONOTONE_RUN in run:  # runs of former versions kept no episodes to tell it from
             yield run, pair
 
 
 def answers(transfer: Mapping[str, Any], report: Mapping[str, Any], asked: str) -> list[tuple[str, str]]:
     """(training, line) of every pair."""
-    return [(run[FALL], pair[asked]) for run, pair in beside(transfer, report)]
+    return [(run[MONOTONE_RUN], pair[asked]) for run, pair in beside(transfer, report)]
 
 
 @dataclass(frozen=True)

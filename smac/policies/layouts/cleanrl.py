@@ -23,7 +23,7 @@ def _cleanrl(contents: Contents, stated: Stated) -> Network:
     """SAC, TD3 and DDPG: tanh of the mean times action_scale plus action_bias, in the environment's units."""
     tensors = Tensors(contents.path, _cleanrl_actor(contents))
     head = "fc_mean" if "fc_mean.weight" in tensors else "fc_mu"
-    *hidden, mean = chained_by_name(tensors, "fc", head)
+    *hidden, mean = _chained_by_name(tensors, "fc", head)
     actions = len(mean.bias)
     gain, offset = (_row(tensors, name, actions) for name in ("action_scale", "action_bias"))
     tensors.finish("fc_logstd.")
@@ -39,7 +39,7 @@ def _row(tensors: Tensors, name: str, actions: int) -> Tensor:
     return row.expand(actions).clone()
 
 
-def chained_by_name(tensors: Tensors, stem: str, head: str) -> list[Affine]:
+def _chained_by_name(tensors: Tensors, stem: str, head: str) -> list[Affine]:
     """Layers stem1, stem2, ... as far as there are, then the head."""
     layers: list[Affine] = []
     while f"{stem}{len(layers) + 1}.weight" in tensors:
